@@ -1,0 +1,117 @@
+// Package project owns organizations, projects and client keys, and the snapshot of them that
+// ingest works from without asking a database.
+package project
+
+import (
+	"strings"
+	"time"
+)
+
+// ID identifies a project; it is the number at the end of a DSN.
+type ID = int64
+
+// Organization owns projects and members.
+type Organization struct {
+	ID        int64
+	Slug      string
+	Name      string
+	CreatedAt time.Time
+}
+
+// Project is what one code base reports to.
+type Project struct {
+	ID             ID
+	OrganizationID int64
+	Organization   string // slug
+	Slug           string
+	Name           string
+	Platform       string
+	Settings       Settings
+	FirstEventAt   *time.Time
+	CreatedAt      time.Time
+}
+
+// Settings are what a project's members may change. The zero value is the default.
+type Settings struct {
+	// AllowedOrigins lists what may send from a browser; nil allows every origin.
+	// Rule: getsentry/relay relay-server/src/services/projects/project/info.rs
+	AllowedOrigins []string `json:"allowed_origins,omitempty"`
+}
+
+// Key is one client key: what a DSN carries.
+type Key struct {
+	ID        int64
+	Project   ID
+	PublicKey string // 32 lower-case hex digits
+	SecretKey string
+	Label     string
+	Active    bool
+	RateLimit *RateLimit
+	CreatedAt time.Time
+}
+
+// RateLimit is a ceiling on accepted events of a key.
+type RateLimit struct {
+	Count  int           `json:"count"`
+	Window time.Duration `json:"window"`
+}
+
+// Snapshot is all that ingest knows of a project: the value of one entry of the project
+// configuration bucket, whose key is the project's id in decimal.
+type Snapshot struct {
+	Project      ID            `json:"project"`
+	Organization int64         `json:"organization"`
+	Slug         string        `json:"slug"`
+	Settings     Settings      `json:"settings"`
+	Keys         []SnapshotKey `json:"keys"`
+}
+
+// SnapshotKey is a client key as ingest sees it; inactive keys are included so that they can be
+// told from unknown ones in outcomes.
+type SnapshotKey struct {
+	ID        int64      `json:"id"`
+	PublicKey string     `json:"public_key"`
+	Active    bool       `json:"active"`
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+}
+
+// shortDigits is Crockford's base 32, which leaves out letters that read like digits.
+const shortDigits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// ShortID names an issue for people: the project's slug in capitals and the issue's number in
+// base 32, such as "CHECKOUT-1F2".
+func ShortID(slug string, number int64) string {
+	var buf [16]byte
+	i := len(buf)
+	for {
+		i--
+		buf[i] = shortDigits[number&31]
+		if number >>= 5; number == 0 {
+			break
+		}
+	}
+	return strings.ToUpper(slug) + "-" + string(buf[i:])
+}
+
+// ParseShortID splits a short id into a project slug in lower case and an issue number. Letters
+// that people mistype for digits are read as those digits. ok is false when s is not a short id.
+func ParseShortID(s string) (slug string, number int64, ok bool) {
+	dash := strings.LastIndexByte(s, '-')
+	if dash <= 0 || dash == len(s)-1 || len(s)-dash > 13 {
+		return "", 0, false
+	}
+	for _, c := range strings.ToUpper(s[dash+1:]) {
+		switch c {
+		case 'O':
+			c = '0'
+		case 'I', 'L':
+			c = '1'
+		}
+		digit := strings.IndexRune(shortDigits, c)
+		if digit < 0 {
+			return "", 0, false
+		}
+		number = number<<5 | int64(digit)
+	}
+	return strings.ToLower(s[:dash]), number, true
+}
