@@ -1,0 +1,8 @@
+package postgres
+
+import "sync"
+
+type partitions struct {
+	mu    sync.Mutex
+	known map[string]bool
+}
