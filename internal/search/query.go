@@ -1,0 +1,115 @@
+package search
+
+import "time"
+
+// What a search may hold. The bounds keep the worst query within the statement timeout.
+const (
+	MaxBytes = 4096 // of the text
+	MaxTerms = 20
+	MaxItems = 100 // of one list
+)
+
+// Query is a parsed search: terms that must all hold. The zero value finds everything.
+type Query struct {
+	Terms []Term
+}
+
+// Term is one condition.
+type Term struct {
+	Field   Field
+	Tag     string // the tag's key when Field is FieldTag, or what has: names
+	Negated bool
+	Op      Op      // how Values compare; OpEqual unless the field has an order
+	Values  []Value // one, or several of a list: any may hold
+	Pos     int     // byte offset in the text that was parsed
+}
+
+// Op is how a value is compared.
+type Op string
+
+// The comparisons. A list is OpEqual with several values.
+const (
+	OpEqual     Op = ""
+	OpGreater   Op = ">"
+	OpGreaterEq Op = ">="
+	OpLess      Op = "<"
+	OpLessEq    Op = "<="
+)
+
+// Value is what a term compares with. Which field is set depends on the Kind of the term's Field.
+type Value struct {
+	Text   string        // KindText, KindWord: unescaped; a '*' that matches anything is a Wildcard rune
+	Number int64         // KindNumber
+	Time   time.Time     // KindTime: a moment, UTC
+	Ago    time.Duration // KindTime: relative; "-24h" is 24 h with OpGreaterEq, "+24h" with OpLessEq
+	Day    bool          // KindTime: the whole UTC day that begins at Time
+}
+
+// Wildcard stands in Value.Text where the text had an unescaped asterisk. It is a private-use
+// character, which the parser removes from what people type.
+const Wildcard = '\uE000'
+
+// HasWildcard reports whether v matches more than its own text.
+func (v Value) HasWildcard() bool {
+	for _, r := range v.Text {
+		if r == Wildcard {
+			return true
+		}
+	}
+	return false
+}
+
+// Kind is the kind of value a field takes.
+type Kind uint8
+
+// The kinds of value.
+const (
+	KindText   Kind = iota // free or stored text: wildcards and lists
+	KindWord               // one of the field's own words
+	KindNumber             // integers, with order
+	KindTime               // moments, with order
+)
+
+// Field is what a term looks at.
+type Field uint8
+
+// The fields of the language. FieldTag with its key covers every other word.
+const (
+	FieldText         Field = iota // free text: title, culprit
+	FieldIs                        // is:unresolved
+	FieldHas                       // has:key
+	FieldTag                       // any tag of the issue's events
+	FieldAssigned                  // assigned:me
+	FieldLevel                     // level:error
+	FieldPriority                  // issue.priority:high
+	FieldCategory                  // issue.category:error
+	FieldType                      // issue.type:error, event.type:csp
+	FieldPlatform                  // platform:go
+	FieldLogger                    // logger:root
+	FieldRelease                   // release:1.0, any release the issue was seen in
+	FieldFirstRelease              // firstRelease:1.0
+	FieldEnvironment               // environment:prod
+	FieldFirstSeen                 // firstSeen:-24h, age:-24h
+	FieldLastSeen                  // lastSeen:+7d
+	FieldTimesSeen                 // timesSeen:>100
+	FieldUserCount                 // users:>10
+	FieldErrorType                 // error.type:ValueError
+	FieldErrorValue                // error.value:*boom*
+	FieldTitle                     // title:*boom*
+	FieldCulprit                   // culprit:*views*
+	FieldUnhandled                 // error.unhandled:true, error.handled:false
+	FieldUser                      // user:id:42, user.email:a@b.c
+	FieldProject                   // project:checkout
+	FieldIssue                     // issue:CHECKOUT-1A
+	FieldIssueID                   // issue.id:42
+)
+
+// Error says where a search stops making sense and what would have been right there.
+type Error struct {
+	Pos      int    // byte offset in the text
+	Expected string // such as "a number"
+	Text     string // the whole sentence
+}
+
+// Error is the sentence people read.
+func (e *Error) Error() string { return e.Text }
