@@ -1,0 +1,38 @@
+// Package bindings has one typed name for each edge of deploy/bindings.yaml. Who may use an edge,
+// and how it is retried, is in that file; what travels on it is here.
+package bindings
+
+import (
+	"sync"
+
+	"github.com/tocsin-dev/tocsin/deploy"
+	"github.com/tocsin-dev/tocsin/internal/bus"
+	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/outcome"
+	"github.com/tocsin-dev/tocsin/internal/project"
+)
+
+// The queues.
+var (
+	// Events are accepted events, as ingest got them.
+	Events = bus.Queue[event.Raw]{Name: "events"}
+	// Outcomes are counts of what became of items, for the ledger.
+	Outcomes = bus.Queue[outcome.Batch]{Name: "outcomes"}
+	// Alerts are issue changes that alert rules are asked about.
+	Alerts = bus.Queue[issue.Change]{Name: "alerts"}
+)
+
+// Projects is what ingest knows of each project; the key is the project's id in decimal.
+var Projects = bus.Bucket[project.Snapshot]{Name: "projects"}
+
+var graph = sync.OnceValue(func() *bus.Graph {
+	g, err := bus.ParseGraph(deploy.Bindings)
+	if err != nil {
+		panic(err) // the file is part of the program, and a test reads it
+	}
+	return g
+})
+
+// Graph is the bindings this program was built with. It must not be changed.
+func Graph() *bus.Graph { return graph() }

@@ -1,0 +1,153 @@
+package bus
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Permission is what the broker lets one identity do. Whatever is not listed is refused.
+type Permission struct {
+	Publish   []string
+	Subscribe []string
+	// Responses lets it answer requests it received, one message each.
+	Responses bool
+}
+
+// ResponseWait is how long an answer to a request is let through.
+const ResponseWait = maxCallTimeout + 5*time.Second
+
+// Permissions derives from the graph what an identity may publish and subscribe to.
+//
+// Rule: https://docs.nats.io/reference/reference-protocols/nats_api_reference and
+// nats-io/nats-architecture-and-design adr/ADR-15.md (acknowledgement subjects)
+func (g *Graph) Permissions(identity string) Permission {
+	p := Permission{Subscribe: []string{inboxPrefix(identity) + ".>"}}
+	if identity == Admin {
+		p.Publish = []string{"$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.>", "$SRV.>", "q.>"}
+		for _, name := range g.DeadLetterQueues() {
+			p.Publish = append(p.Publish, name+".>")
+		}
+		return p
+	}
+	for _, name := range sortedKeys(g.Queues) {
+		p.queue(identity, name, g.Queues[name])
+	}
+	for _, name := range sortedKeys(g.Calls) {
+		p.call(identity, name, g.Calls[name])
+	}
+	for _, name := range sortedKeys(g.Buckets) {
+		p.bucket(identity, name, g.Buckets[name])
+	}
+	if g.Services[identity].Observes {
+		p.observe(g)
+	}
+	slices.Sort(p.Publish)
+	p.Publish = slices.Compact(p.Publish)
+	slices.Sort(p.Subscribe)
+	return p
+}
+
+func (p *Permission) queue(identity, name string, q QueuePolicy) {
+	if slices.Contains(q.Producers, identity) {
+		p.Publish = append(p.Publish, queueSubject(name))
+	}
+	if q.Consumer == identity {
+		at := queueStream(name) + "." + queueConsumer(name, identity)
+		p.Publish = append(p.Publish,
+			"$JS.API.CONSUMER.INFO."+at,
+			"$JS.API.CONSUMER.MSG.NEXT."+at,
+			"$JS.ACK."+at+".>",
+			"$JS.ACK.*.*."+at+".>", // the second shape: domain and account come first
+			deadSubject(q.DeadLetterQueue, name))
+	}
+}
+
+func (p *Permission) call(identity, name string, k CallPolicy) {
+	if slices.Contains(k.Callers, identity) {
+		p.Publish = append(p.Publish, callSubject(name))
+	}
+	if k.Server == identity {
+		p.Responses = true
+		p.Subscribe = append(p.Subscribe, callSubject(name))
+		for _, verb := range []string{"PING", "STATS", "INFO"} {
+			own := "$SRV." + verb + "." + callService(name)
+			p.Subscribe = append(p.Subscribe, "$SRV."+verb, own, own+".*")
+		}
+		slices.Sort(p.Subscribe)
+		p.Subscribe = slices.Compact(p.Subscribe)
+	}
+}
+
+func (p *Permission) bucket(identity, name string, b BucketPolicy) {
+	writes, watches := slices.Contains(b.Writers, identity), slices.Contains(b.Watchers, identity)
+	stream := bucketStream(name)
+	if writes || watches {
+		p.Publish = append(p.Publish, "$JS.API.STREAM.INFO."+stream, "$JS.API.DIRECT.GET."+stream+".>")
+	}
+	if writes {
+		p.Publish = append(p.Publish, "$KV."+name+".>")
+	}
+	if watches {
+		p.Publish = append(p.Publish,
+			"$JS.API.CONSUMER.CREATE."+stream+".*.$KV."+name+".>",
+			"$JS.API.CONSUMER.DELETE."+stream+".*",
+			"$JS.API.CONSUMER.INFO."+stream+".*",
+			"$JS.FC."+stream+".>")
+	}
+}
+
+func (p *Permission) observe(g *Graph) {
+	for _, name := range sortedKeys(g.Queues) {
+		at := queueStream(name) + "." + queueConsumer(name, g.Queues[name].Consumer)
+		p.Publish = append(p.Publish, "$JS.API.STREAM.INFO."+queueStream(name), "$JS.API.CONSUMER.INFO."+at)
+	}
+	for _, name := range g.DeadLetterQueues() {
+		p.Publish = append(p.Publish, "$JS.API.STREAM.INFO."+deadStream(name))
+	}
+}
+
+// NATSConfig writes what a nats-server's configuration needs: the account, a user for each
+// identity and what it may do, and the settings that the bus counts on. secrets maps identities
+// to passwords, plain or bcrypt; an identity without one is left out.
+func (g *Graph) NATSConfig(secrets map[string]string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Written by `tocsin bindings nats-config`; include it from the server's own file.\n\n")
+	fmt.Fprintf(&b, "max_payload: %d\n\njetstream {\n  # an acknowledged message is on the disk\n  sync_interval: always\n}\n\n", MaxPayload)
+	fmt.Fprintf(&b, "accounts {\n  TOCSIN {\n    jetstream: enabled\n    users: [\n")
+	for _, identity := range g.Identities() {
+		secret, ok := secrets[identity]
+		if !ok {
+			continue
+		}
+		p := g.Permissions(identity)
+		fmt.Fprintf(&b, "      {\n        user: %s\n        password: %s\n        permissions {\n", quote(identity), quote(secret))
+		writeSubjects(&b, "publish", p.Publish)
+		writeSubjects(&b, "subscribe", p.Subscribe)
+		if p.Responses {
+			fmt.Fprintf(&b, "          allow_responses { max: 1, expires: %q }\n", ResponseWait)
+		}
+		b.WriteString("        }\n      }\n")
+	}
+	b.WriteString("    ]\n  }\n}\n")
+	return b.String()
+}
+
+// writeSubjects lists what is allowed; the server takes an absent list for "everything", so an
+// empty one becomes an explicit refusal.
+func writeSubjects(b *strings.Builder, verb string, subjects []string) {
+	if len(subjects) == 0 {
+		fmt.Fprintf(b, "          %s { deny: \">\" }\n", verb)
+		return
+	}
+	fmt.Fprintf(b, "          %s {\n            allow: [\n", verb)
+	for _, s := range subjects {
+		fmt.Fprintf(b, "              %s\n", quote(s))
+	}
+	b.WriteString("            ]\n          }\n")
+}
+
+var quoting = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\r", `\r`)
+
+func quote(s string) string { return `"` + quoting.Replace(s) + `"` }

@@ -1,0 +1,238 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
+)
+
+// worker runs one handler over what a source fetches.
+type worker[T any] struct {
+	*source
+	handle Handler[T]
+	decode func([]byte, *T) error
+}
+
+// entry is a decoded message and where it came from.
+type entry[T any] struct {
+	value T
+	from  *delivery
+	at    int // index in from.messages
+}
+
+// work takes batches until ctx ends. An error is a failure of the infrastructure.
+func (w *worker[T]) work(ctx context.Context, arrivals <-chan *delivery) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case d := <-arrivals:
+			if err := w.batch(ctx, w.gather(ctx, d, arrivals)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// batch settles every pack of ds: acknowledged, asked for again, or its guilty messages buried.
+func (w *worker[T]) batch(ctx context.Context, ds []*delivery) error {
+	defer keepAlive(ds, heartbeat)()
+	// What is in hand is finished even when the consumer is told to stop, within drainWait.
+	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() {
+		time.AfterFunc(drainWait, func() { cancel(context.Cause(ctx)) })
+	})()
+	return w.settle(work, ds)
+}
+
+func (w *worker[T]) settle(ctx context.Context, ds []*delivery) error {
+	entries, err := w.read(ctx, ds)
+	if err == nil {
+		err = w.call(ctx, entries)
+	}
+	switch {
+	case err == nil:
+		return w.ackAll(ctx, ds)
+	case infrastructure(err):
+		return w.releaseAll(ctx, ds, err)
+	case len(ds) > 1:
+		// One bad message must not hold up its neighbours: each pack is tried by itself.
+		var failed error
+		for i, d := range ds {
+			if failed = w.settle(ctx, ds[i:i+1]); failed != nil {
+				return errors.Join(failed, w.releaseAll(ctx, ds[i+1:], failed))
+			}
+			_ = d
+		}
+		return nil
+	}
+	d := ds[0]
+	if fault.KindOf(err).Retryable() && d.attempt <= w.policy.MaxRetries {
+		w.log.WarnContext(ctx, "queue batch failed", "err", err, "attempt", d.attempt)
+		return ignoreLost(d.retry(step(w.policy.Backoff, d.attempt)))
+	}
+	if err := w.bisect(ctx, entries, err); err != nil {
+		return w.releaseAll(ctx, ds, err)
+	}
+	return w.ackAll(ctx, ds)
+}
+
+// read decodes all messages of ds. What cannot be decoded is buried.
+func (w *worker[T]) read(ctx context.Context, ds []*delivery) ([]entry[T], error) {
+	n := 0
+	for _, d := range ds {
+		n += len(d.messages)
+	}
+	entries := make([]entry[T], 0, n)
+	for _, d := range ds {
+		for i, m := range d.messages {
+			e := entry[T]{from: d, at: i}
+			err := m.err
+			if err == nil {
+				err = w.decodeSafely(m.body, &e.value)
+			}
+			if err != nil {
+				if err := w.bury(ctx, d, i, err); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+func (w *worker[T]) decodeSafely(b []byte, v *T) (err error) {
+	defer recoverTo(&err)
+	return w.decode(b, v)
+}
+
+// call gives entries to the handler and buries what it rejects.
+func (w *worker[T]) call(ctx context.Context, entries []entry[T]) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	values := make([]T, len(entries))
+	for i := range entries {
+		values[i] = entries[i].value
+	}
+	start := time.Now()
+	rejects, err := w.traced(ctx, entries, values)
+	w.stats.count.Add(int64(len(entries)))
+	w.stats.ended.Add(1)
+	w.stats.spent.Add(int64(time.Since(start)))
+	if err != nil {
+		w.stats.errors.Add(int64(len(entries)))
+		return err
+	}
+	for _, r := range rejects {
+		if r.Index < 0 || r.Index >= len(entries) {
+			return fmt.Errorf("handler of queue %s rejected message %d of %d", w.queue, r.Index, len(entries))
+		}
+		if err := w.bury(ctx, entries[r.Index].from, entries[r.Index].at, r.Err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxLinks bounds the links of a batch's span.
+const maxLinks = 32
+
+// traced runs the handler in a span: a child of the only message's span, or linked to those of
+// the first messages that have one.
+func (w *worker[T]) traced(ctx context.Context, entries []entry[T], values []T) (rejects []Reject, err error) {
+	opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(attribute.String("messaging.system", "nats"),
+			attribute.String("messaging.destination.name", w.queue), attribute.Int("messaging.batch.message_count", len(values)))}
+	var links []trace.Link
+	for _, e := range entries {
+		if text := e.from.messages[e.at].trace; len(text) > 0 && len(links) < maxLinks {
+			links = append(links, trace.LinkFromContext(withTrace(context.Background(), text)))
+		}
+	}
+	if len(entries) == 1 {
+		ctx = withTrace(ctx, entries[0].from.messages[entries[0].at].trace)
+	} else {
+		opts = append(opts, trace.WithLinks(links...))
+	}
+	ctx, span := tracer().Start(ctx, w.queue+" process", opts...)
+	defer func() {
+		if err != nil {
+			span.SetStatus(codes.Error, fault.KindOf(err).String())
+		}
+		span.End()
+	}()
+	defer recoverTo(&err)
+	return w.handle(ctx, values)
+}
+
+// bisect finds the messages that fail by themselves and buries them; all others are recorded.
+// cause is what entries failed with together. An error is a failure of the infrastructure.
+func (w *worker[T]) bisect(ctx context.Context, entries []entry[T], cause error) error {
+	if len(entries) == 1 {
+		return w.bury(ctx, entries[0].from, entries[0].at, cause)
+	}
+	for _, half := range [2][]entry[T]{entries[:len(entries)/2], entries[len(entries)/2:]} {
+		err := w.call(ctx, half)
+		if infrastructure(err) {
+			return err
+		}
+		if err != nil {
+			if err := w.bisect(ctx, half, err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *worker[T]) ackAll(ctx context.Context, ds []*delivery) error {
+	for _, d := range ds {
+		if err := d.ack(); err != nil {
+			w.log.WarnContext(ctx, "queue acknowledgement lost", "err", err)
+		}
+	}
+	return nil
+}
+
+// releaseAll hands packs back after a failure of the infrastructure, and passes that on.
+func (w *worker[T]) releaseAll(_ context.Context, ds []*delivery, cause error) error {
+	for _, d := range ds {
+		_ = d.release(firstPause) // the broker gives it again after ackWait if this is lost
+	}
+	return cause
+}
+
+// infrastructure reports whether err says nothing about the messages.
+func infrastructure(err error) bool {
+	return err != nil && (fault.KindOf(err) == fault.Unavailable || errors.Is(err, context.Canceled))
+}
+
+// ignoreLost drops the error of a negative acknowledgement: the broker gives the pack again after
+// ackWait anyway.
+func ignoreLost(error) error { return nil }
+
+// panicked is a recovered panic with its stack.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+func recoverTo(err *error) {
+	if v := recover(); v != nil {
+		*err = &panicked{value: v, stack: debug.Stack()}
+	}
+}

@@ -1,0 +1,71 @@
+// Package natstest gives a test its own broker: in process, on disk, synced, gone at the end.
+package natstest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/bus"
+	embedded "github.com/tocsin-dev/tocsin/internal/embedded/nats"
+)
+
+const storeBytes = 256 << 20
+
+// Server is a running broker with the streams of one graph.
+type Server struct {
+	*embedded.Server
+	t testing.TB
+}
+
+// New starts a broker for the bindings of this repository.
+func New(t testing.TB) *Server { return NewGraph(t, bindings.Graph()) }
+
+// NewGraph starts a broker for other bindings.
+func NewGraph(t testing.TB, g *bus.Graph) *Server {
+	t.Helper()
+	srv, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir(), Graph: g, MaxStoreBytes: storeBytes,
+		Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatalf("start broker: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := srv.Stop(ctx); err != nil {
+			t.Errorf("stop broker: %v", err)
+		}
+	})
+	return &Server{Server: srv, t: t}
+}
+
+// Conn is a connection with a service's own rights; it is closed when the test ends.
+func (s *Server) Conn(service string) *bus.Conn {
+	s.t.Helper()
+	c, err := s.Connect(s.t.Context(), service)
+	if err != nil {
+		s.t.Fatalf("connect %s: %v", service, err)
+	}
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = c.Close(ctx) // a test may have stopped the broker before
+	})
+	return c
+}
+
+// NC is a plain client with the rights of an identity, bus.Admin included, for looking behind the
+// bus; it is closed when the test ends.
+func (s *Server) NC(identity string) *nats.Conn {
+	s.t.Helper()
+	nc, err := s.Raw(identity)
+	if err != nil {
+		s.t.Fatalf("connect: %v", err)
+	}
+	s.t.Cleanup(nc.Close)
+	return nc
+}
