@@ -65,8 +65,8 @@ func (r *Raw) AppendBinary(b []byte) ([]byte, error) {
 	b = binary.AppendVarint(b, r.Project)
 	b = binary.AppendVarint(b, r.KeyID)
 	b = append(b, r.ID[:]...)
-	b = appendTime(b, r.ReceivedAt)
-	b = appendTime(b, r.SentAt)
+	b = appendMicros(b, r.ReceivedAt)
+	b = appendMicros(b, r.SentAt)
 	ip := r.ClientIP.AsSlice()
 	b = append(append(b, byte(len(ip))), ip...)
 	for _, s := range [...]string{r.UserAgent, r.Client, r.Origin, r.ItemType} {
@@ -95,7 +95,7 @@ func (r *Raw) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
-func appendTime(b []byte, t time.Time) []byte {
+func appendMicros(b []byte, t time.Time) []byte {
 	if t.IsZero() {
 		return binary.AppendVarint(b, 0)
 	}

@@ -1,0 +1,160 @@
+package event
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/ua-parser/uap-go/uaparser"
+)
+
+// The user-agent parser compiles about a thousand expressions, so it is made when the first event
+// needs it. Answers for the agents seen lately are kept.
+var agents = sync.OnceValue(func() *uaparser.Parser {
+	p, err := uaparser.New(uaparser.WithCacheSize(4096))
+	if err != nil {
+		return nil // the definitions are compiled in; without them no agent is known
+	}
+	return p
+})
+
+// longestAgent bounds the text that the expressions run over, in bytes.
+const longestAgent = 1024
+
+// userAgent says which browser, system and device sent the request that was being handled.
+// Rule: getsentry/relay relay-event-normalization/src/normalize/user_agent.rs
+func (n *normalizer) userAgent() {
+	if n.Request == nil {
+		return
+	}
+	osName := "client_os"
+	if n.Platform == "javascript" {
+		osName = "os"
+	}
+	needed := !n.hasContext("browser") || !n.hasContext(osName) || !n.hasContext("device")
+	if !needed {
+		return
+	}
+	h := readHints(n.Request)
+	var client uaparser.Client
+	if agent := n.Request.Header("User-Agent"); agent != "" && len(agent) <= longestAgent {
+		if p := agents(); p != nil {
+			client = *p.Parse(agent)
+		}
+	}
+	n.addContext("browser", h.browser, browserContext(client.UserAgent))
+	n.addContext(osName, h.os, osContext(client.Os))
+	n.addContext("device", h.device, deviceContext(client.Device))
+}
+
+func (n *normalizer) hasContext(name string) bool {
+	for i := range n.Contexts {
+		if n.Contexts[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// addContext adds the first of the blocks that says something, unless there is one by this name.
+func (n *normalizer) addContext(name string, blocks ...Object) {
+	if n.hasContext(name) {
+		return
+	}
+	for _, o := range blocks {
+		if o != nil {
+			n.Contexts = append(n.Contexts, Context{name, o})
+			return
+		}
+	}
+}
+
+// nameVersion is a context of a name and a version; nil without a name.
+func nameVersion(name, version string) Object {
+	if name == "" || name == "Other" {
+		return nil
+	}
+	o := Object{{"name", appendString(nil, name)}}
+	if version != "" {
+		o = append(o, Member{"version", appendString(nil, version)})
+	}
+	return o
+}
+
+func version(parts ...string) string {
+	for i, p := range parts {
+		if p == "" {
+			parts = parts[:i]
+			break
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
+func browserContext(ua *uaparser.UserAgent) Object {
+	if ua == nil {
+		return nil
+	}
+	return nameVersion(ua.Family, version(ua.Major, ua.Minor, ua.Patch))
+}
+
+// osContext marks the versions at which browsers froze what they tell.
+func osContext(os *uaparser.Os) Object {
+	if os == nil {
+		return nil
+	}
+	v := version(os.Major, os.Minor, os.Patch)
+	if os.Family == "Windows" && v == "10" || os.Family == "Mac OS X" && v == "10.15.7" {
+		v = ">=" + v
+	}
+	return nameVersion(os.Family, v)
+}
+
+func deviceContext(d *uaparser.Device) Object {
+	if d == nil || d.Family == "" || d.Family == "Other" {
+		return nil
+	}
+	o := Object{{"family", appendString(nil, d.Family)}}
+	if d.Brand != "" {
+		o = append(o, Member{"brand", appendString(nil, d.Brand)})
+	}
+	if d.Model != "" {
+		o = append(o, Member{"model", appendString(nil, d.Model)})
+	}
+	return o
+}
+
+// hints are the contexts that client-hint headers give.
+type hints struct{ browser, os, device Object }
+
+func readHints(q *Request) hints {
+	var h hints
+	h.browser = nameVersion(brand(q.Header("Sec-CH-UA")))
+	h.os = nameVersion(unquoted(q.Header("Sec-CH-UA-Platform")), unquoted(q.Header("Sec-CH-UA-Platform-Version")))
+	if model := unquoted(q.Header("Sec-CH-UA-Model")); model != "" {
+		h.device = Object{{"model", appendString(nil, model)}}
+	}
+	return h
+}
+
+func unquoted(s string) string { return strings.Trim(strings.TrimSpace(s), `"`) }
+
+// brand is the first browser in a Sec-CH-UA header that is no placeholder and no engine.
+func brand(header string) (name, version string) {
+	for part := range strings.SplitSeq(header, ",") {
+		label, rest, ok := strings.Cut(part, ";v=")
+		if label = unquoted(label); !ok || label == "" || engine(label) {
+			continue
+		}
+		return label, unquoted(rest)
+	}
+	return "", ""
+}
+
+func engine(label string) bool {
+	for _, word := range [...]string{"Brand", "Chromium", "Gecko", "WebKit"} {
+		if strings.Contains(label, word) {
+			return true
+		}
+	}
+	return false
+}
