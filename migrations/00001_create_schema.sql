@@ -110,6 +110,7 @@ create table issues (
 	first_release text,
 	last_release  text,
 	resolution    jsonb,       -- issue.Resolution while resolved
+	snooze        jsonb,       -- issue.Snooze while archived until a condition
 	status_at     timestamptz, -- last change of status
 	assignee      text,        -- "user:7" or "team:3"
 	version       bigint not null default 1, -- grows with each change by a person or rule
@@ -305,17 +306,23 @@ create table deliveries (
 	channel     text not null,
 	target      text not null, -- what the log may show of the destination
 	payload     bytea not null, -- the body, rendered once, so that a retry sends the same bytes
-	settings    jsonb not null, -- the channel's settings at the time
+	settings    text not null, -- the channel's settings at the time, sealed
 	state       smallint not null default 0, -- alert.DeliveryState
-	attempts    integer not null default 0,
+	reason      text not null default '', -- why it was suppressed or given up
+	attempts    integer not null default 0, -- also the fence: who finishes a try names its number
+	first_attempt integer not null default 0, -- tries before queued_at
 	next_attempt_at timestamptz,
 	leased_until    timestamptz,
 	created_at  timestamptz not null default now(),
+	queued_at   timestamptz not null default now(), -- created, or last redelivered by hand
 	finished_at timestamptz,
 	primary key (project_id, id),
 	unique (project_id, rule_id, change_id, action)
 );
-create index deliveries_due on deliveries (next_attempt_at) where state = 0;
+create index deliveries_due on deliveries (target, next_attempt_at, id) where state = 0; -- one lane per target
+create index deliveries_failed on deliveries (project_id, id) where state = 2;
+create index deliveries_issue on deliveries (project_id, rule_id, issue_id, created_at); -- alert.Rule.Frequency
+create index deliveries_created_at on deliveries using brin (created_at); -- removal of old ones
 
 create table delivery_attempts (
 	project_id  bigint not null,

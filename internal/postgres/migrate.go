@@ -18,8 +18,8 @@ import (
 // Migrate brings the database at url to the schema of this release. Processes that migrate at the
 // same time wait for each other. A statement that waits two seconds for a lock gives way to the
 // traffic and is tried again.
-func Migrate(ctx context.Context, url string, log *slog.Logger) error {
-	p, db, err := provider(url, log)
+func Migrate(ctx context.Context, url string) error {
+	p, db, err := provider(url)
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	for attempt := 1; ; attempt++ {
 		results, err := p.Up(ctx)
 		for _, r := range results {
-			log.InfoContext(ctx, "migration applied", "version", r.Source.Version, "took", r.Duration)
+			slog.InfoContext(ctx, "migration applied", "version", r.Source.Version, "took", r.Duration)
 		}
 		if code := codeOf(err); attempt == 30 || code != codeLockTimeout && code != codeDeadlock {
 			if err != nil {
@@ -35,7 +35,7 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 			}
 			break
 		}
-		log.WarnContext(ctx, "a migration gave way to running statements", "err", err)
+		slog.WarnContext(ctx, "a migration gave way to running statements", "err", err)
 		select {
 		case <-ctx.Done():
 			return translate(ctx.Err(), "migrate the database")
@@ -48,7 +48,7 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 // CheckSchema reports as fault.Conflict a database that lacks migrations of this release. The
 // schema of the next release passes: it serves this one too.
 func CheckSchema(ctx context.Context, url string) error {
-	p, db, err := provider(url, slog.New(slog.DiscardHandler))
+	p, db, err := provider(url)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func CheckSchema(ctx context.Context, url string) error {
 
 // SchemaVersion returns the version of the database's schema and the one this release brings.
 func SchemaVersion(ctx context.Context, url string) (current, target int64, err error) {
-	p, db, err := provider(url, slog.New(slog.DiscardHandler))
+	p, db, err := provider(url)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -78,7 +78,7 @@ func checkVersion(ctx context.Context, p *goose.Provider) error {
 	return nil
 }
 
-func provider(url string, log *slog.Logger) (*goose.Provider, *sql.DB, error) {
+func provider(url string) (*goose.Provider, *sql.DB, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, nil, invalidURL(err)

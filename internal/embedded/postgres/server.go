@@ -26,7 +26,7 @@ const (
 	// that was killed keep its memory for a moment and make the next one give up.
 	firstExits = 6
 	// stopWait is how long a fast shutdown may take before it becomes an immediate one.
-	stopWait = 9 * time.Second
+	stopWait = 8 * time.Second
 )
 
 // Options say where the cluster lives.
@@ -72,7 +72,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.args = append([]string{"-D", s.data()}, flags(settings(s.socketDir, s.walCompression(ctx), o.Scratch))...)
 	go s.supervise()
 	if err := s.awaitReady(ctx); err != nil {
-		_ = s.Stop(context.WithoutCancel(ctx)) // the failure to start says more
+		_ = s.Stop() // the failure to start says more
 		return nil, err
 	}
 	return s, nil
@@ -179,21 +179,20 @@ func (s *Server) ping(ctx context.Context, name string) error {
 }
 
 // Stop ends the server: connections are closed, a checkpoint is written, and the directory is
-// free for the next start. When ctx ends first, or after nine seconds, it ends without the
-// checkpoint; the next start then replays the log.
-func (s *Server) Stop(ctx context.Context) error {
+// free for the next start. After eight seconds it ends without the checkpoint, which is what the
+// failure then says; the next start replays the log.
+func (s *Server) Stop() error {
 	s.signal(syscall.SIGINT)
 	timer := time.NewTimer(stopWait)
 	defer timer.Stop()
 	select {
 	case <-s.done:
 		return nil
-	case <-ctx.Done():
 	case <-timer.C:
 	}
 	s.signal(syscall.SIGQUIT)
 	<-s.done
-	return nil
+	return fault.New(fault.Unavailable, "the private PostgreSQL did not stop within %v and was ended", stopWait)
 }
 
 // signal asks the server to stop and keeps the supervisor from starting it again.

@@ -38,7 +38,7 @@ func start(t *testing.T, dir string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Stop(context.Background()) })
+	t.Cleanup(func() { _ = s.Stop() })
 	return s
 }
 
@@ -92,7 +92,7 @@ func TestDataOutlivesAStop(t *testing.T) {
 		t.Errorf("second start on a directory in use: want a conflict, got %v", err)
 	}
 	began := time.Now()
-	if err := s.Stop(t.Context()); err != nil {
+	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took > 8*time.Second {
@@ -136,7 +136,7 @@ func TestAServerOfAnEarlierRunIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := scratchDir(t)
 	s := start(t, dir)
-	if err := s.Stop(t.Context()); err != nil {
+	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	<-s.Done()
@@ -162,7 +162,7 @@ func TestAStalePidFileOfAnotherProgramIsRemoved(t *testing.T) {
 	t.Parallel()
 	dir := scratchDir(t)
 	s := start(t, dir)
-	if err := s.Stop(t.Context()); err != nil {
+	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	<-s.Done()
@@ -182,7 +182,7 @@ func TestALongPathGetsAShortSocketDirectory(t *testing.T) {
 	if err := s.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := s.Stop(t.Context()); err != nil {
+	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	<-s.Done()

@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/url"
 	"os"
 	"sync"
@@ -121,7 +120,7 @@ func prepareTemplate(ctx context.Context, base string) (string, error) {
 	if _, err := conn.Exec(ctx, "create database "+fresh); err != nil {
 		return "", err
 	}
-	if err := postgres.Migrate(ctx, withDatabase(base, fresh), slog.New(slog.DiscardHandler)); err != nil {
+	if err := postgres.Migrate(ctx, withDatabase(base, fresh)); err != nil {
 		return "", err
 	}
 	_, err = conn.Exec(ctx, "alter database "+fresh+" rename to "+name)

@@ -183,7 +183,7 @@ func leave(dir string, s *embedded.Server) bool {
 	}
 	defer func() { _ = users.Close() }()
 	_ = os.Remove(filepath.Join(dir, "url"))
-	_ = s.Stop(context.Background())
+	_ = s.Stop()
 	_ = os.RemoveAll(filepath.Join(dir, "cluster"))
 	return true
 }
