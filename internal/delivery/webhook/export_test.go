@@ -1,0 +1,4 @@
+package webhook
+
+// RetryAfter gives the tests the parser of the header.
+var RetryAfter = retryAfter
