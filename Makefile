@@ -1,0 +1,42 @@
+# The commands of this repository. `make run` and `make test` are all a newcomer needs.
+
+GO      ?= go
+TOOLS   := $(GO) tool -modfile=internal/tools/go.mod
+BIN     := bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+
+.PHONY: run build test check bench generate postgres browser clean
+
+run: postgres build ## build and run everything in the foreground
+	$(BIN)/tocsin up
+
+build: ## build the five programs into bin/
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+test: postgres browser ## the whole suite; real Postgres, NATS and Chromium included
+	$(GO) test ./...
+
+check: ## format, vet, lint, known vulnerabilities, freshness of generated code
+	@test -z "$$(gofmt -l cmd internal migrations deploy | grep -v _templ.go)" || { gofmt -l cmd internal migrations deploy; echo 'run: gofmt -w .'; exit 1; }
+	$(GO) vet ./...
+	$(TOOLS) staticcheck ./...
+	internal/tools/fresh.sh
+	internal/tools/vulncheck.sh
+
+bench: postgres build ## print the benchmark tables
+	internal/tools/bench.sh
+
+generate: ## rewrite every generated file
+	$(TOOLS) templ generate -path internal/web/ui
+	$(GO) run -C internal/tools ./assets
+	$(GO) test ./internal/operator -run TestREADMEIsTrue -count=1 -update >/dev/null
+
+postgres: ## make sure the Postgres server programs are here
+	@internal/tools/install.sh postgres
+
+browser: ## make sure Chromium is here, for the page tests
+	@internal/tools/install.sh chromium
+
+clean: ## remove what was built; data/ stays
+	rm -rf $(BIN)

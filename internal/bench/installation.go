@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// installation is a running tocsin with a data folder of its own.
+type installation struct {
+	cmd  *exec.Cmd
+	exit chan error
+	data string
+	took time.Duration
+	http *http.Client
+	credentials
+}
+
+type credentials struct {
+	URL          string `json:"url"`
+	DSN          string `json:"dsn"`
+	Organization string `json:"organization"`
+	Project      string `json:"project"`
+	ProjectID    string `json:"project_id"`
+	Email        string `json:"email"`
+	Password     string `json:"password"`
+	AuthToken    string `json:"auth_token"`
+}
+
+// start runs tocsin up and waits until it is ready; an empty data makes a fresh folder.
+func start(ctx context.Context, o options, data string) (*installation, error) {
+	in := &installation{data: data, exit: make(chan error, 1)}
+	if data == "" {
+		dir, err := os.MkdirTemp(o.dataRoot, "tocsin-bench-")
+		if err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(dir, 0o711); err != nil { // a private Postgres runs as another user
+			return nil, err
+		}
+		in.data = dir
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	address := ln.Addr().String()
+	ln.Close()
+	log, err := os.Create(filepath.Join(in.data, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	in.cmd = exec.Command(o.tocsin, "up", "--listen", address, "--data", in.data)
+	in.cmd.Stdout, in.cmd.Stderr = log, log
+	in.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	began := time.Now()
+	if err := in.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { in.exit <- in.cmd.Wait() }()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	in.http = &http.Client{Timeout: 30 * time.Second, Jar: jar}
+	in.URL = "http://" + address
+	if err := in.await(ctx, time.Minute, func() error { return in.get(ctx, in.URL+"/_health/", nil) }); err != nil {
+		return nil, fmt.Errorf("%w; see %s", err, log.Name())
+	}
+	in.took = time.Since(began)
+	body, err := os.ReadFile(filepath.Join(in.data, "bootstrap.json"))
+	if err != nil {
+		return nil, err
+	}
+	err = json.Unmarshal(body, &in.credentials)
+	in.URL = "http://" + address
+	return in, err
+}
+
+func (in *installation) await(ctx context.Context, limit time.Duration, f func() error) error {
+	end := time.Now().Add(limit)
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case exit := <-in.exit:
+			return fmt.Errorf("tocsin ended: %v", exit)
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("not within %s: %w", limit, err)
+		}
+	}
+}
+
+// get reads a document of the API, or any page when v is nil.
+func (in *installation) get(ctx context.Context, address string, v any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	if v != nil {
+		req.Header.Set("Authorization", "Bearer "+in.AuthToken)
+	}
+	res, err := in.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", address, res.Status)
+	}
+	if v == nil {
+		return nil
+	}
+	return json.Unmarshal(body, v)
+}
+
+func (in *installation) pid() int { return in.cmd.Process.Pid }
+
+func (in *installation) target() target {
+	_, rest, _ := strings.Cut(in.DSN, "://")
+	key, _, _ := strings.Cut(rest, "@")
+	return target{strings.TrimPrefix(in.URL, "http://"), in.ProjectID, key}
+}
+
+// drained waits until the API shows want events over all issues and returns how many it shows.
+func (in *installation) drained(ctx context.Context, want int64, limit time.Duration) (int64, error) {
+	var shown int64
+	err := in.await(ctx, limit, func() error {
+		var issues []struct{ Count string }
+		if err := in.get(ctx, in.URL+"/api/0/organizations/"+in.Organization+"/issues/?query=&limit=100&collapse=stats", &issues); err != nil {
+			return err
+		}
+		shown = 0
+		for _, i := range issues {
+			n, err := strconv.ParseInt(i.Count, 10, 64)
+			if err != nil {
+				return err
+			}
+			shown += n
+		}
+		if shown < want {
+			return fmt.Errorf("%d of %d events are stored", shown, want)
+		}
+		return nil
+	})
+	return shown, err
+}
+
+// signIn makes the client's later requests those of the owner.
+func (in *installation) signIn(ctx context.Context) error {
+	form := url.Values{"email": {in.Email}, "password": {in.Password}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, in.URL+"/login", strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Origin", in.URL)
+	res, err := in.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK || res.Request.URL.Path == "/login" {
+		return errors.New("sign-in was refused")
+	}
+	return nil
+}
+
+// stop ends the program in order.
+func (in *installation) stop() error {
+	_ = in.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-in.exit:
+		in.exit <- err
+		return err
+	case <-time.After(15 * time.Second):
+		return errors.New("tocsin did not stop within 15 s")
+	}
+}
+
+// remove ends the program hard if it still runs and deletes its folder.
+func (in *installation) remove() {
+	_ = in.cmd.Process.Kill()
+	select {
+	case <-in.exit:
+	case <-time.After(5 * time.Second):
+	}
+	_ = os.RemoveAll(in.data)
+}

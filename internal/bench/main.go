@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// options are the command line.
+type options struct {
+	tocsin      string
+	out         string
+	size        string
+	seconds     int
+	connections int
+	groups      int
+	pages       int
+	repeat      int
+	dataRoot    string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.tocsin, "tocsin", "bin/tocsin", "program to measure")
+	flag.StringVar(&o.out, "json", "", "also write the figures to this file")
+	flag.StringVar(&o.size, "size", "typical", "small (0.9 KB), typical (11 KB) or large (80 KB) events")
+	flag.IntVar(&o.seconds, "seconds", 30, "length of the closed-loop load")
+	flag.IntVar(&o.connections, "connections", 48, "connections of the closed loop")
+	flag.IntVar(&o.groups, "issues", 100, "distinct issues")
+	flag.IntVar(&o.pages, "pages", 100_000, "issues to make before pages are timed; 0 leaves that out")
+	flag.IntVar(&o.repeat, "repeat", 1, "times the load is run, each on a fresh installation; medians are printed")
+	flag.StringVar(&o.dataRoot, "data", os.TempDir(), "folder on the disk to measure")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	bin, err := filepath.Abs(o.tocsin)
+	if err != nil {
+		return err
+	}
+	o.tocsin = bin
+	var r report
+	if r.Machine, err = limits(ctx, o); err != nil {
+		return err
+	}
+	for n := range o.repeat {
+		fmt.Fprintf(os.Stderr, "load %d of %d …\n", n+1, o.repeat)
+		load, err := measureLoad(ctx, o)
+		if err != nil {
+			return err
+		}
+		r.Loads = append(r.Loads, load)
+	}
+	if o.pages > 0 {
+		fmt.Fprintf(os.Stderr, "pages over %d issues …\n", o.pages)
+		if r.Pages, err = measurePages(ctx, o); err != nil {
+			return err
+		}
+	}
+	r.print(os.Stdout, o)
+	if o.out == "" {
+		return nil
+	}
+	body, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.out, append(body, '\n'), 0o600)
+}
+
+// measureLoad runs the reference load on a fresh installation.
+func measureLoad(ctx context.Context, o options) (l load, err error) {
+	in, err := start(ctx, o, "")
+	if err != nil {
+		return l, err
+	}
+	defer in.remove()
+	l.FirstStart = in.took.Seconds()
+	time.Sleep(5 * time.Second) // long enough for start-up work to end
+	l.IdleRSS = measure(in.pid()).rss
+
+	list := bodies(o.size, o.groups, 4, 1)
+	l.EventBytes = len(list[0].parts[0]) + len(list[0].parts[1]) + len(list[0].parts[2]) + 37
+	warm, err := in.target().run(ctx, list, o.connections, 3*time.Second, 0)
+	if err != nil {
+		return l, fmt.Errorf("warm-up: %w", err)
+	}
+	if _, err := in.drained(ctx, int64(warm.Accepted), time.Minute); err != nil {
+		return l, err
+	}
+	before, disk := measure(in.pid()), diskUsage(in.data)
+	peak := watchRSS(in.pid())
+	closed, err := in.target().run(ctx, list, o.connections, time.Duration(o.seconds)*time.Second, 0)
+	if err != nil {
+		return l, fmt.Errorf("closed loop: %w", err)
+	}
+	ended := time.Now()
+	stored, err := in.drained(ctx, int64(warm.Accepted+closed.Accepted), 5*time.Minute)
+	if err != nil {
+		return l, err
+	}
+	behind := time.Since(ended)
+	l.PeakRSS = peak()
+	after := measure(in.pid())
+	l.Accepted, l.Refused, l.Lost = closed.Accepted, closed.Refused, int64(warm.Accepted+closed.Accepted)-stored
+	l.Drained = float64(closed.Accepted) / (closed.Seconds + behind.Seconds())
+	l.Behind = behind.Seconds()
+	l.P50, l.P99 = closed.quantile(0.5), closed.quantile(0.99)
+	perThousand := 1000 / float64(closed.Accepted)
+	l.CPUOwn, l.CPUPostgres = (after.own-before.own)*perThousand, (after.postgres-before.postgres)*perThousand
+	time.Sleep(3 * time.Second) // what is folded and freed a moment later counts
+	l.DiskPerEvent = float64(diskUsage(in.data)-disk) / float64(closed.Accepted)
+
+	l.OpenRate = l.Drained / 2
+	open, err := in.target().run(ctx, list, 4*o.connections, 15*time.Second, l.OpenRate)
+	if err != nil {
+		return l, fmt.Errorf("open loop: %w", err)
+	}
+	l.OpenP50, l.OpenP99, l.OpenRefused = open.quantile(0.5), open.quantile(0.99), open.Refused
+	if err := in.stop(); err != nil {
+		return l, err
+	}
+	again, err := start(ctx, o, in.data)
+	if err != nil {
+		return l, err
+	}
+	l.SecondStart = again.took.Seconds()
+	return l, again.stop()
+}
+
+// watchRSS samples the memory of a process until the returned function is called, which answers
+// the largest value seen.
+func watchRSS(pid int) func() int64 {
+	done, answer := make(chan struct{}), make(chan int64)
+	go func() {
+		var peak int64
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			peak = max(peak, measure(pid).rss)
+			select {
+			case <-done:
+				answer <- peak
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() int64 { close(done); return <-answer }
+}
