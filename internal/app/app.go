@@ -1,0 +1,165 @@
+// Package app starts and drains a process: it gives each service its Kit, serves its routes with
+// health and metrics, supervises its goroutines, and turns signals into an orderly stop.
+//
+//	cmd/ingest … cmd/web   Main ── Kit ── Run(ctx, kit, cfg)         one service, own port
+//	tocsin up              Kit ×4 sharing a Front ── Run ×4           four services, one port
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tocsin-dev/tocsin/internal/bus"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/telemetry"
+)
+
+// StopTimeout is how long a process may take from the signal to its end.
+const StopTimeout = 9 * time.Second
+
+// Config is the settings every service has.
+type Config struct {
+	telemetry.Config
+	Data         string         `help:"Folder for what must survive a restart." default:"./data" env:"TOCSIN_DATA" type:"path"`
+	URL          string         `name:"url" help:"Address people and SDKs reach this installation at, for links and DSNs; derived from --listen when empty." env:"TOCSIN_URL"`
+	MetricsAllow []netip.Prefix `help:"Networks that may read /metrics." default:"127.0.0.0/8,::1/128" env:"TOCSIN_METRICS_ALLOW"`
+}
+
+// Kit is what a service is given to work with. It is made by Main, or by tocsin up for all four.
+type Kit struct {
+	Service  string
+	Bus      *bus.Conn
+	Store    *postgres.Store // nil in ingest, which never asks a database
+	DataDir  string          // this service's own folder; exists
+	Config   Config
+	Registry prometheus.Registerer
+	Scope    *telemetry.Scope
+
+	metrics prometheus.Gatherer
+	front   *Front
+	url     string
+
+	mu     sync.Mutex
+	checks []check
+	tasks  sync.WaitGroup
+}
+
+// New returns the kit of one service, with its folder made. When front is not nil the service's
+// routes are served there and its metrics join the front's.
+func New(service string, cfg Config, front *Front) (*Kit, error) {
+	dir := filepath.Join(cfg.Data, service)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of %s: %w", service, err)
+	}
+	scope, err := telemetry.NewScope(service, cfg.Config)
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	k := &Kit{Service: service, DataDir: dir, Config: cfg, Scope: scope, metrics: registry, front: front, url: cfg.URL}
+	if front != nil {
+		registry, k.metrics, k.url = front.registry, front.registry, front.url
+	} else {
+		registerProcess(registry)
+	}
+	k.Registry = prometheus.WrapRegistererWith(prometheus.Labels{"service": service}, registry)
+	return k, nil
+}
+
+// BaseURL is the address of this installation without a trailing slash.
+func (k *Kit) BaseURL() string { return k.url }
+
+// Go runs f until ctx ends, again and again with a growing pause when it fails or panics.
+// A failure is logged and reported.
+func (k *Kit) Go(ctx context.Context, name string, f func(context.Context) error) {
+	k.tasks.Add(1)
+	go func() {
+		defer k.tasks.Done()
+		pause := 100 * time.Millisecond
+		for ctx.Err() == nil {
+			started := time.Now()
+			err := guarded(ctx, f)
+			if ctx.Err() != nil {
+				return
+			}
+			if err == nil {
+				return
+			}
+			slog.ErrorContext(ctx, "task failed", "task", name, "err", err)
+			if time.Since(started) > time.Minute {
+				pause = 100 * time.Millisecond
+			}
+			Sleep(ctx, pause)
+			pause = min(2*pause, 30*time.Second)
+		}
+	}()
+}
+
+// Every calls f at once and then every d until ctx ends. A failure is logged and reported, and
+// the next call happens all the same.
+func (k *Kit) Every(ctx context.Context, name string, d time.Duration, f func(context.Context) error) {
+	k.tasks.Add(1)
+	go func() {
+		defer k.tasks.Done()
+		for {
+			if err := guarded(ctx, f); err != nil && ctx.Err() == nil {
+				slog.ErrorContext(ctx, "periodic task failed", "task", name, "err", err)
+			}
+			if !Sleep(ctx, d) {
+				return
+			}
+		}
+	}()
+}
+
+// Wait returns when every task started with Go and Every has ended.
+func (k *Kit) Wait() { k.tasks.Wait() }
+
+func guarded(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f(ctx)
+}
+
+// Sleep waits for d; it reports false, at once, when ctx ends first.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// Signals returns a context that ends with the first SIGINT or SIGTERM; the second ends the
+// process at once.
+func Signals() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		s := <-ch
+		slog.Info("stopping", "signal", s.String())
+		cancel(fmt.Errorf("received %s", s))
+		<-ch
+		os.Exit(1)
+	}()
+	return ctx, func() { cancel(errors.New("done")) }
+}
