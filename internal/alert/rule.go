@@ -24,7 +24,7 @@ type Rule struct {
 	Actions     []Action    `json:"actions"`
 	// Frequency is the least time between two alerts of this rule about the same issue; an alert
 	// that comes sooner is logged as suppressed. Zero: every change is told.
-	Frequency time.Duration `json:"frequency,omitempty"`
+	Frequency time.Duration `json:"frequency_ns,omitempty"`
 
 	CreatedBy   int64      `json:"-"` // user; zero when no person made it
 	CreatedAt   time.Time  `json:"-"`

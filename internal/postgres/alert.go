@@ -9,6 +9,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/issue"
 )
 
 // maxRules is how many rules one project may have: each change of its issues is held against all.
@@ -41,6 +42,11 @@ const sqlUpdateRule = `
 const sqlDeleteRule = `
 	delete from alert_rules
 	where project_id = @project and id = @id`
+
+const sqlSampleChange = `
+	select o.slug, p.slug, p.name
+	from projects p join organizations o on o.id = p.organization_id
+	where p.id = @project and p.deleted_at is null`
 
 type ruleRow struct {
 	ProjectID   int64
@@ -126,4 +132,12 @@ func (st *Store) DeleteRule(ctx context.Context, project, id int64) error {
 		err = pgx.ErrNoRows
 	}
 	return translate(err, "delete alert rule %d of project %d", id, project)
+}
+
+// SampleChange returns a change that never happened in a project, for tests sent by hand.
+// fault.Unknown: there is no such project.
+func (st *Store) SampleChange(ctx context.Context, project int64) (issue.Change, error) {
+	var org, slug, name string
+	err := st.db.QueryRow(ctx, sqlSampleChange, pgx.StrictNamedArgs{"project": project}).Scan(&org, &slug, &name)
+	return alert.Sample(project, org, slug, name, time.Now().UTC()), translate(err, "read project %d", project)
 }

@@ -25,7 +25,7 @@ const sqlInsertDelivery = `
 		select from deliveries
 		where project_id = @project and rule_id = @rule and issue_id = @issue and action = @action
 			and created_at > now() - @frequency::interval and state <> 3 and change_id > 0 and change_id <> @change) as recent) as r
-	on conflict do nothing
+	on conflict (project_id, rule_id, change_id, action) do nothing
 	returning state`
 
 // Alerts of one rule that come at the same time take turns, so that they see each other.
