@@ -1,0 +1,221 @@
+package search
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
+)
+
+// Parse reads a search. The error is fault.Invalid around an *Error that points at the character.
+// Words that stand alone become one term of free text, as they were typed.
+func Parse(text string) (Query, error) {
+	p := parser{text: text}
+	if len(text) > MaxBytes {
+		p.fail(MaxBytes, "at most %d bytes", MaxBytes)
+	}
+	for p.err == nil {
+		p.skipSpace()
+		if p.pos == len(p.text) {
+			break
+		}
+		p.term()
+	}
+	p.flushFree()
+	if p.err == nil && len(p.terms) > MaxTerms {
+		p.fail(p.terms[MaxTerms].Pos, "at most %d terms", MaxTerms)
+	}
+	if p.err != nil {
+		return Query{}, fault.Wrap(p.err, fault.Invalid, "%s", p.err.Text)
+	}
+	return Query{Terms: p.terms}, nil
+}
+
+type parser struct {
+	text  string
+	pos   int
+	terms []Term
+	err   *Error
+
+	free    []string // words of the free text that is being collected
+	freePos int
+}
+
+// fail records the first failure; text that does not start with what was expected goes first.
+func (p *parser) fail(pos int, expected string, args ...any) {
+	if p.err == nil {
+		expected = fmt.Sprintf(expected, args...)
+		p.err = &Error{Pos: min(pos, len(p.text)), Expected: expected, Text: "Invalid search: expected " + expected}
+	}
+}
+
+// failText records the first failure with a sentence that clients know.
+func (p *parser) failText(pos int, expected, text string, args ...any) {
+	if p.err == nil {
+		p.err = &Error{Pos: min(pos, len(p.text)), Expected: expected, Text: fmt.Sprintf(text, args...)}
+	}
+}
+
+func (p *parser) skipSpace() {
+	for p.pos < len(p.text) {
+		r, size := utf8.DecodeRuneInString(p.text[p.pos:])
+		if !unicode.IsSpace(r) {
+			return
+		}
+		p.pos += size
+	}
+}
+
+func (p *parser) peek() byte {
+	if p.pos < len(p.text) {
+		return p.text[p.pos]
+	}
+	return 0
+}
+
+// term reads one filter, or one word of free text.
+func (p *parser) term() {
+	start := p.pos
+	negated := p.peek() == '!'
+	if negated {
+		p.pos++
+	}
+	key, tag, ok := p.key()
+	if !ok {
+		p.pos = start
+		p.freeWord()
+		return
+	}
+	p.flushFree()
+	t := Term{Negated: negated, Pos: start}
+	t.Field, t.Tag = FieldTag, key
+	if field, known := byName[key]; known && !tag {
+		t.Field, t.Tag = field, ""
+	}
+	p.values(&t, key)
+	if p.err == nil {
+		p.terms = append(p.terms, t)
+	}
+}
+
+// key reads `name:`, `"odd name":` or `tags[name]:` and reports whether it was one; tag is true
+// for the last form, which never names a field.
+func (p *parser) key() (name string, tag, ok bool) {
+	if p.peek() == '"' {
+		name, ok = p.quoted()
+		if ok = ok && p.peek() == ':' && validKey(name); ok {
+			p.pos++
+		}
+		return name, false, ok
+	}
+	rest := p.text[p.pos:]
+	if after, found := strings.CutPrefix(rest, "tags["); found {
+		if name, _, ok = strings.Cut(after, "]:"); ok && validKey(name) && !strings.ContainsAny(name, "[]\" ") {
+			p.pos += len("tags[") + len(name) + len("]:")
+			return name, true, true
+		}
+		return "", false, false
+	}
+	n := 0
+	for n < len(rest) && isKeyByte(rest[n]) {
+		n++
+	}
+	if n == 0 || n == len(rest) || rest[n] != ':' || strings.HasPrefix(rest[n:], "://") || n > maxKeyBytes {
+		return "", false, false
+	}
+	p.pos += n + 1
+	return rest[:n], false, true
+}
+
+const maxKeyBytes = 200
+
+func validKey(name string) bool {
+	return name != "" && len(name) <= maxKeyBytes && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl) &&
+		!strings.ContainsRune(name, Wildcard)
+}
+
+func isKeyByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == '-'
+}
+
+// quoted reads "…" with \" and \\ and leaves the position after it; ok is false when it is not closed.
+func (p *parser) quoted() (text string, ok bool) {
+	start := p.pos
+	var b strings.Builder
+	for i := start + 1; i < len(p.text); i++ {
+		switch c := p.text[i]; {
+		case c == '\\' && i+1 < len(p.text) && (p.text[i+1] == '"' || p.text[i+1] == '\\'):
+			i++
+			b.WriteByte(p.text[i])
+		case c == '"':
+			p.pos = i + 1
+			return b.String(), true
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", false
+}
+
+// freeWord collects one word, or one quoted phrase, of free text.
+func (p *parser) freeWord() {
+	start := p.pos
+	if p.peek() == '"' {
+		if text, ok := p.quoted(); ok {
+			p.addFree(start, text)
+			return
+		}
+		p.fail(len(p.text), "a closing quotation mark")
+		return
+	}
+	end := p.wordEnd(start, "")
+	word := p.text[start:end]
+	p.pos = end
+	switch strings.ToUpper(word) {
+	case "OR", "AND":
+		p.failText(start, "a term", `Boolean statements containing "OR" or "AND" are not supported in this search`)
+	default:
+		p.addFree(start, word)
+	}
+}
+
+func (p *parser) addFree(pos int, text string) {
+	if text = clean(text); text == "" {
+		return
+	}
+	if len(p.free) == 0 {
+		p.freePos = pos
+	}
+	p.free = append(p.free, text)
+}
+
+// flushFree makes a term of the words collected so far.
+func (p *parser) flushFree() {
+	if len(p.free) > 0 && p.err == nil {
+		text := strings.Join(p.free, " ")
+		p.terms = append(p.terms, Term{Field: FieldText, Pos: p.freePos, Values: []Value{{Text: text}}})
+	}
+	p.free = nil
+}
+
+// wordEnd is where the run of characters that are neither space nor in stop ends.
+func (p *parser) wordEnd(from int, stop string) int {
+	for i, r := range p.text[from:] {
+		if unicode.IsSpace(r) || strings.ContainsRune(stop, r) {
+			return from + i
+		}
+	}
+	return len(p.text)
+}
+
+// clean drops what no stored text contains, and the character that stands for a wildcard.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == 0 || r == Wildcard || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,111 @@
+package search
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// String is the search in canonical form: it parses to the same terms.
+func (q Query) String() string {
+	var b strings.Builder
+	for i, t := range q.Terms {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		t.write(&b)
+	}
+	return b.String()
+}
+
+func (t Term) write(b *strings.Builder) {
+	if t.Field == FieldText {
+		writeQuoted(b, t.Values[0].Text, false)
+		return
+	}
+	if t.Negated {
+		b.WriteByte('!')
+	}
+	b.WriteString(t.name())
+	b.WriteByte(':')
+	if len(t.Values) == 1 {
+		t.writeValue(b, t.Values[0])
+		return
+	}
+	b.WriteByte('[')
+	for i, v := range t.Values {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		t.writeValue(b, v)
+	}
+	b.WriteByte(']')
+}
+
+func (t Term) name() string {
+	if t.Field != FieldTag {
+		return t.Field.Name()
+	}
+	plain := !strings.ContainsFunc(t.Tag, func(r rune) bool { return r > unicode.MaxASCII || !isKeyByte(byte(r)) })
+	_, taken := byName[t.Tag]
+	switch {
+	case plain && !taken:
+		return t.Tag
+	case taken:
+		return "tags[" + t.Tag + "]"
+	}
+	var b strings.Builder
+	writeQuoted(&b, t.Tag, false)
+	return b.String()
+}
+
+func (t Term) writeValue(b *strings.Builder, v Value) {
+	switch t.Field.Kind() {
+	case KindText:
+		writeQuoted(b, v.Text, true)
+	case KindWord:
+		if t.Field == FieldHas {
+			writeQuoted(b, v.Text, true)
+			return
+		}
+		b.WriteString(v.Text)
+	case KindNumber:
+		b.WriteString(string(t.Op) + strconv.FormatInt(v.Number, 10))
+	case KindTime:
+		t.writeTime(b, v)
+	}
+}
+
+func (t Term) writeTime(b *strings.Builder, v Value) {
+	switch {
+	case v.Day:
+		b.WriteString(string(t.Op) + v.Time.Format(time.DateOnly))
+	case !v.Time.IsZero():
+		b.WriteString(string(t.Op) + v.Time.Format(time.RFC3339Nano))
+	default:
+		sign := "-"
+		if t.Op == OpLessEq {
+			sign = "+"
+		}
+		b.WriteString(sign + strconv.FormatInt(int64(v.Ago/time.Minute), 10) + "m")
+	}
+}
+
+// writeQuoted writes s in quotation marks; wildcards as asterisks, and asterisks escaped where
+// they would be read as wildcards.
+func writeQuoted(b *strings.Builder, s string, wildcards bool) {
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\' || r == '*' && wildcards:
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == Wildcard:
+			b.WriteByte('*')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+}
