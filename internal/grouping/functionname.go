@@ -1,0 +1,276 @@
+package grouping
+
+import (
+	"regexp"
+	"strings"
+)
+
+// TrimFunction shortens the name of a function as compilers and debuggers print it to what stays
+// the same from build to build: without arguments, template parameters and generated suffixes.
+func TrimFunction(name, platform string) string {
+	if platform == "csharp" {
+		head, _, _ := strings.Cut(name, " (")
+		return head
+	}
+	if familyOf(platform) == familyNative {
+		return trimNative(name, platform)
+	}
+	return name
+}
+
+// Stand-ins for pieces of a native name that hold brackets or blanks and are no structure.
+const (
+	markOperatorShl   = "\x01shl\x01"
+	markOperatorLess  = "\x01lt\x01"
+	markOperatorCall  = "\x01call\x01"
+	markOperatorArrow = "\x01ptr\x01"
+	markArrow         = "\x01arrow\x01"
+	markAnonymous     = "\x01anon\x01"
+)
+
+var protectNative = strings.NewReplacer(
+	"operator<<", markOperatorShl, "operator<", markOperatorLess, "operator()", markOperatorCall,
+	"operator->", markOperatorArrow, " -> ", " "+markArrow+" ", "`anonymous namespace'", markAnonymous,
+)
+
+var unprotectNative = strings.NewReplacer(
+	markOperatorShl, "operator<<", markOperatorLess, "operator<", markOperatorCall, "operator()",
+	markOperatorArrow, "operator->", markArrow, "->", markAnonymous, "`anonymous namespace'",
+)
+
+var (
+	gccLambda     = regexp.MustCompile(`\{lambda\([^}]*\)#[0-9]+\}`)
+	msvcLambda    = regexp.MustCompile(`\blambda_[0-9a-f]{32}\b`)
+	clangLambda   = regexp.MustCompile(`\$_[0-9]+\b`)
+	msvcNamespace = regexp.MustCompile(`\?A0x[0-9a-f]{8}::`)
+	rustHash      = regexp.MustCompile(`::h[0-9a-z]{16}$`)
+	glibcVersion  = regexp.MustCompile(`@@?GLIBC_[0-9.]+$`)
+	stdcallName   = regexp.MustCompile(`^@?([^@]+)@[0-9]+$`)
+	asTrait       = regexp.MustCompile(`^[A-Z] as `)
+)
+
+// maxNativeName bounds the work on one name; no linker writes longer ones.
+const maxNativeName = 16 << 10
+
+// trimNative handles names of C, C++, Objective-C, Swift and Rust.
+func trimNative(name, platform string) string {
+	if name == "<redacted>" || name == "<unknown>" || len(name) > maxNativeName {
+		return name
+	}
+	original := name
+	name = strings.TrimSpace(name)
+	if plainNative(name) {
+		return name
+	}
+	if strings.HasPrefix(name, "[") || strings.HasPrefix(name, "+[") || strings.HasPrefix(name, "-[") {
+		return name
+	}
+	name = dropCloneMarks(name)
+	name = dropQualifiers(name)
+	name = protectNative.Replace(name)
+	name = gccLambda.ReplaceAllString(name, "lambda")
+	name = msvcLambda.ReplaceAllString(name, "lambda")
+	name = clangLambda.ReplaceAllString(name, "lambda")
+	name = msvcNamespace.ReplaceAllString(name, markAnonymous+"::")
+	name = outermost(name, '(', ')', func(inside string, _ int) string {
+		if inside == "anonymous namespace" || inside == "operator" {
+			return "(" + inside + ")"
+		}
+		return ""
+	})
+	name = dropTemplates(name, 0)
+	token := unprotectNative.Replace(functionToken(name, platform))
+	if token == "" {
+		token = original
+	}
+	return dropSuffixes(token)
+}
+
+// plainNative reports whether a name has none of the characters that trimming acts upon, as most.
+func plainNative(name string) bool {
+	if strings.HasSuffix(name, "const") || strings.Contains(name, "lambda_") {
+		return false
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case isLetter(c), isDigit(c), c == '_', c == '.':
+		case c == ':':
+			if strings.HasPrefix(name[i:], "::h") {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// dropSuffixes cuts what linkers and the Rust compiler append.
+func dropSuffixes(name string) string {
+	name = rustHash.ReplaceAllString(name, "")
+	if strings.IndexByte(name, '@') < 0 {
+		return name
+	}
+	name = glibcVersion.ReplaceAllString(name, "")
+	return stdcallName.ReplaceAllString(name, "$1")
+}
+
+// dropCloneMarks removes the bracketed notes about copies that compilers make of a function.
+func dropCloneMarks(name string) string {
+	if !strings.Contains(name, "[clone .") {
+		return name
+	}
+	return outermost(name, '[', ']', func(inside string, _ int) string {
+		if strings.HasPrefix(inside, "clone .") {
+			return ""
+		}
+		return "[" + inside + "]"
+	})
+}
+
+// dropQualifiers cuts trailing const words and reference signs.
+func dropQualifiers(name string) string {
+	for {
+		name = strings.TrimRight(name, " \t")
+		if head, ok := strings.CutSuffix(name, "&"); ok {
+			name = head
+			continue
+		}
+		head, ok := strings.CutSuffix(name, "const")
+		if !ok || wordBefore(head, len(head)) {
+			return name
+		}
+		name = head
+	}
+}
+
+// outermost replaces every balanced outermost pair of brackets by what replace makes of the text
+// between and of its position. An opening bracket that is never closed stays.
+func outermost(s string, open, shut byte, replace func(inside string, at int) string) string {
+	if strings.IndexByte(s, open) < 0 {
+		return s
+	}
+	var b strings.Builder
+	depth, start, copied := 0, 0, 0
+	for i := range len(s) {
+		switch {
+		case s[i] == open:
+			if depth == 0 {
+				start = i
+			}
+			depth++
+		case s[i] == shut && depth > 0:
+			depth--
+			if depth == 0 {
+				b.WriteString(s[copied:start])
+				b.WriteString(replace(s[start+1:i], start))
+				copied = i + 1
+			}
+		}
+	}
+	b.WriteString(s[copied:])
+	return b.String()
+}
+
+// maxTemplateDepth bounds the nesting of Rust's <A as B> names.
+const maxTemplateDepth = 16
+
+// dropTemplates shortens template parameters to <T>, and keeps the type of Rust's <A as B>::f.
+func dropTemplates(s string, depth int) string {
+	if depth > maxTemplateDepth {
+		return s
+	}
+	return outermost(s, '<', '>', func(inside string, at int) string {
+		if inside == "lambda" {
+			return "<lambda>"
+		}
+		if at > 0 {
+			return "<T>"
+		}
+		inside = asTrait.ReplaceAllString(inside, "")
+		kept, _, _ := strings.Cut(dropTemplates(inside, depth+1), " as ")
+		return kept
+	})
+}
+
+// fieldsOutside splits at whitespace that is in no brackets.
+func fieldsOutside(s string) []string {
+	var tokens []string
+	depth, start := 0, -1
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isBlank(c) && depth == 0:
+			if start >= 0 {
+				tokens = append(tokens, s[start:i])
+			}
+			start = -1
+			continue
+		case strings.IndexByte("([{<", c) >= 0:
+			depth++
+		case strings.IndexByte(")]}>", c) >= 0 && depth > 0:
+			depth--
+		}
+		if start < 0 {
+			start = i
+		}
+	}
+	if start >= 0 {
+		tokens = append(tokens, s[start:])
+	}
+	return tokens
+}
+
+// functionToken picks the word of a declaration that names the function, and words closures alike.
+func functionToken(name, platform string) string {
+	tokens := fieldsOutside(name)
+	if n := len(tokens); n > 1 && tokens[n-1] == "<T>" {
+		tokens[n-2] += " <T>"
+		tokens = tokens[:n-1]
+	}
+	if len(tokens) == 0 {
+		return ""
+	}
+	token, at := chooseToken(name, tokens)
+	if (platform == "cocoa" || platform == "swift") && strings.HasPrefix(token, "@") {
+		if strings.Contains(name, "thunk for ") {
+			return "thunk for closure"
+		}
+		return "closure"
+	}
+	for i, t := range tokens {
+		if t == "closure" && i != at {
+			return "closure in " + token
+		}
+	}
+	return token
+}
+
+// chooseToken returns the naming word and its index.
+func chooseToken(name string, tokens []string) (string, int) {
+	if strings.Contains(name, "initialization expression of") {
+		at := lastIndex(tokens, "of") + 1
+		if at < len(tokens) && tokens[at] == "static" {
+			at++
+		}
+		if at < len(tokens) {
+			return "initializer expression of " + strings.TrimLeft(tokens[at], ":"), at
+		}
+	}
+	at := len(tokens) - 1
+	if arrow := lastIndex(tokens, markArrow); arrow > 0 {
+		at = arrow - 1
+		if tokens[at] == "throws" && at > 0 {
+			at--
+		}
+	}
+	return tokens[at], at
+}
+
+func lastIndex(list []string, s string) int {
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i] == s {
+			return i
+		}
+	}
+	return -1
+}

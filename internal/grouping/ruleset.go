@@ -1,0 +1,235 @@
+package grouping
+
+import (
+	"math/bits"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tocsin-dev/tocsin/internal/event"
+)
+
+// bitset is a set of rules by index.
+type bitset []uint64
+
+func newBitset(n int) bitset { return make(bitset, (n+63)/64) }
+
+func (b bitset) add(i int) { b[i/64] |= 1 << (i % 64) }
+
+func (b bitset) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+
+func (b bitset) remove(other bitset) {
+	for i := range b {
+		b[i] &^= other[i]
+	}
+}
+
+// ruleset is a compiled list of rules. Most rules ask for a function, module, package or path that
+// a given stack trace does not have; they are ruled out once per distinct frame, and the answer is
+// remembered.
+type ruleset struct {
+	rules      []*rule
+	classify   bitset // rules with actions on in-app and category
+	contribute bitset // rules with the other actions
+	families   [familyCount]familyRules
+	cache      frameCache
+}
+
+// familyRules are the rules that apply to frames of one family.
+type familyRules struct {
+	rules bitset
+	tests []staticTest
+}
+
+// staticTest is one condition and the rules that need it.
+type staticTest struct {
+	matcher *matcher
+	users   bitset
+}
+
+func newRuleset(rules []*rule) *ruleset {
+	n := len(rules)
+	rs := &ruleset{rules: rules, classify: newBitset(n), contribute: newBitset(n)}
+	for i, r := range rules {
+		if r.classifies() {
+			rs.classify.add(i)
+		}
+		if r.contributes() {
+			rs.contribute.add(i)
+		}
+	}
+	for f := range rs.families {
+		rs.families[f] = rs.forFamily(family(f))
+	}
+	return rs
+}
+
+func (rs *ruleset) forFamily(f family) familyRules {
+	type condition struct {
+		field   field
+		negated bool
+		arg     string
+	}
+	fr := familyRules{rules: newBitset(len(rs.rules))}
+	known := map[condition]int{}
+	for i, r := range rs.rules {
+		if !r.families[f] {
+			continue
+		}
+		fr.rules.add(i)
+		for _, m := range r.static {
+			key := condition{m.field, m.negated, m.arg}
+			at, ok := known[key]
+			if !ok {
+				at = len(fr.tests)
+				known[key] = at
+				fr.tests = append(fr.tests, staticTest{matcher: m, users: newBitset(len(rs.rules))})
+			}
+			fr.tests[at].users.add(i)
+		}
+	}
+	return fr
+}
+
+// candidates returns the rules whose family and static conditions a frame meets.
+func (rs *ruleset) candidates(f *frameState) bitset {
+	key := frameKey{
+		family: f.family, function: f.function, module: f.frame.Module,
+		pkg: f.frame.Package, path: f.path(),
+	}
+	if set, ok := rs.cache.get(key); ok {
+		return set
+	}
+	fr := &rs.families[f.family]
+	set := slices.Clone(fr.rules)
+	for i := range fr.tests {
+		if t := &fr.tests[i]; !t.matcher.frame(f) {
+			set.remove(t.users)
+		}
+	}
+	rs.cache.put(key, set)
+	return set
+}
+
+// each calls visit with the rules that are in pass and in at least one frame's candidates, in order.
+func (rs *ruleset) each(pass bitset, frames []frameState, which int, visit func(index int, r *rule)) {
+	for w := range pass {
+		var some uint64
+		for i := range frames {
+			some |= frames[i].candidates[which][w]
+		}
+		for some &= pass[w]; some != 0; some &= some - 1 {
+			i := w*64 + bits.TrailingZeros64(some)
+			visit(i, rs.rules[i])
+		}
+	}
+}
+
+// frameKey is everything that static conditions look at.
+type frameKey struct {
+	family                      family
+	function, module, pkg, path string
+}
+
+func (k frameKey) size() int { return len(k.function) + len(k.module) + len(k.pkg) + len(k.path) }
+
+func (k frameKey) clone() frameKey {
+	k.function, k.module = strings.Clone(k.function), strings.Clone(k.module)
+	k.pkg, k.path = strings.Clone(k.pkg), strings.Clone(k.path)
+	return k
+}
+
+// Bounds of a frame cache. A generation holds so many frames, and at most two exist.
+const (
+	cacheFrames   = 4096
+	cacheKeyBytes = 1024
+)
+
+// frameCache remembers the candidates of the frames seen lately. When the young generation is full
+// it becomes the old one; what is used again in between survives.
+type frameCache struct {
+	mu         sync.RWMutex
+	young, old map[frameKey]bitset
+}
+
+func (c *frameCache) get(key frameKey) (bitset, bool) {
+	c.mu.RLock()
+	set, ok := c.young[key]
+	stale := false
+	if !ok {
+		set, stale = c.old[key]
+	}
+	c.mu.RUnlock()
+	if stale {
+		c.put(key, set)
+	}
+	return set, ok || stale
+}
+
+// put remembers a copy of key, so that the cache keeps no event alive.
+func (c *frameCache) put(key frameKey, set bitset) {
+	if key.size() > cacheKeyBytes {
+		return
+	}
+	key = key.clone()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.young) >= cacheFrames || c.young == nil {
+		c.old, c.young = c.young, make(map[frameKey]bitset)
+	}
+	c.young[key] = set
+}
+
+// triState is a flag that may be unset.
+type triState uint8
+
+const (
+	stateUnset triState = iota
+	stateOff
+	stateOn
+)
+
+func stateOf(flag *bool) triState {
+	switch {
+	case flag == nil:
+		return stateUnset
+	case *flag:
+		return stateOn
+	}
+	return stateOff
+}
+
+// frameState is a frame while rules are applied to it.
+type frameState struct {
+	frame      *event.Frame
+	platform   string
+	family     family
+	function   string // trimmed; <unknown> when there is none
+	category   string
+	inApp      triState
+	appRule    *rule     // the last one that set inApp
+	candidates [2]bitset // by rule set
+	folded     [2]string // path and package in the form in which globs compare them
+}
+
+// path is the absolute path, else the filename.
+func (f *frameState) path() string {
+	if f.frame.AbsPath != "" {
+		return f.frame.AbsPath
+	}
+	return f.frame.Filename
+}
+
+func (f *frameState) foldedPath() string {
+	if f.folded[0] == "" {
+		f.folded[0] = fold(f.path(), globPath)
+	}
+	return f.folded[0]
+}
+
+func (f *frameState) foldedPackage() string {
+	if f.folded[1] == "" {
+		f.folded[1] = fold(f.frame.Package, globPath)
+	}
+	return f.folded[1]
+}

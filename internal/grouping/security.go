@@ -1,0 +1,80 @@
+package grouping
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/tocsin-dev/tocsin/internal/event"
+)
+
+// csp builds the component of a content security policy report: what was violated, and by what.
+func (r *run) csp() *node {
+	report := r.ev.Security
+	directive := member(report, "effective_directive", "effective-directive")
+	blocked := normalizeURI(member(report, "blocked_uri", "blocked-uri"))
+	violated := member(report, "violated_directive", "violated-directive")
+	what := r.arena.node(kindURI)
+	if local := localViolation(directive, violated, blocked); local != "" {
+		what = r.arena.value(kindURI, local)
+	} else if blocked != "" {
+		what = r.arena.value(kindURI, blocked)
+	}
+	return r.arena.parent(kindCSP, r.text(kindSalt, directive), what)
+}
+
+// localViolation is the keyword that would have allowed an inline script, empty for other reports.
+func localViolation(directive, violated, blocked string) string {
+	if directive != "script-src" || blocked != "'self'" {
+		return ""
+	}
+	for _, keyword := range [...]string{"'unsafe-inline'", "'unsafe-eval'"} {
+		if strings.Contains(violated, keyword) {
+			return keyword
+		}
+	}
+	return ""
+}
+
+// normalizeURI reduces a blocked address to its host, or to scheme and host outside the web.
+func normalizeURI(uri string) string {
+	switch uri {
+	case "", "self", "'self'":
+		return "'self'"
+	}
+	scheme, rest, whole := strings.Cut(uri, ":")
+	scheme = strings.ToLower(scheme)
+	host := ""
+	if after, ok := strings.CutPrefix(rest, "//"); whole && ok {
+		host = after
+		if end := strings.IndexAny(after, "/?#"); end >= 0 {
+			host = after[:end]
+		}
+	}
+	switch scheme {
+	case "http", "https":
+		return host
+	case "file", "ftp", "ws", "wss":
+		return scheme + "://" + host
+	}
+	if host != "" {
+		return scheme + "://" + host
+	}
+	return scheme + ":"
+}
+
+// hostReport builds the component of a report about a host's keys or certificates.
+func (r *run) hostReport(k kind, salt string) *node {
+	host := member(r.ev.Security, "hostname")
+	return r.arena.parent(k, r.arena.value(kindSalt, salt), r.text(kindHostname, host))
+}
+
+// member returns the first of the members that is a text, empty when none is.
+func member(o event.Object, names ...string) string {
+	for _, name := range names {
+		var s string
+		if v := o.Get(name); len(v) > 0 && json.Unmarshal(v, &s) == nil {
+			return s
+		}
+	}
+	return ""
+}
