@@ -10,6 +10,7 @@ type Action struct {
 	Snooze     *Snooze     // with Status Archived: when the issue comes back
 	Assignee   *string     // "user:7", "team:3"; empty unassigns
 	Priority   *Priority
+	Single     bool // one issue was named rather than a selection: unresolving looks at its age
 }
 
 // Resolution says how far a resolution reaches and by whom it was made. It is stored while the
@@ -30,6 +31,8 @@ type Snooze struct {
 	Count      int64      `json:"count,omitempty"`      // times seen from now on
 	UserCount  int64      `json:"user_count,omitempty"` // users affected from now on
 	Escalating bool       `json:"escalating,omitempty"` // when it is seen far more often than before
+	BaseCount  int64      `json:"base_count,omitempty"` // times seen when it was archived; filled in by Apply
+	BaseUsers  int64      `json:"base_users,omitempty"` // likewise users
 }
 
 // ActivityType names an entry of an issue's history. The words are the wire's.
@@ -47,4 +50,6 @@ const (
 	ActivityAssigned          ActivityType = "assigned"
 	ActivityUnassigned        ActivityType = "unassigned"
 	ActivityPriority          ActivityType = "set_priority"
+	ActivityEscalating        ActivityType = "set_escalating"
+	ActivityOngoing           ActivityType = "auto_set_ongoing"
 )

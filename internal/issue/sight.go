@@ -39,7 +39,7 @@ func (s State) regress(e Sighting) (State, Step) {
 		data["resolved_in_version"] = s.Resolution.InRelease
 	}
 	s.Status, s.Substatus, s.Resolution, s.StatusAt = Unresolved, Regressed, nil, e.At
-	return s, Step{Change: ChangeRegressed, Activity: &Activity{ActivityRegressed, data}}
+	return s, Step{Change: ChangeRegressed, Activity: &Activity{ActivityRegression, data}}
 }
 
 // regressed reports whether an event of the release shows that the resolution does not hold.
@@ -52,25 +52,25 @@ func (r *Resolution) regressed(release string, order Order) bool {
 	case r.InRelease != "":
 		cmp, semver := order(r.InRelease, release)
 		return release == r.InRelease || cmp < 0 || semver && cmp == 0
-	case r.CurrentRelease == "": // every release is later than none
+	case r.AfterRelease == "": // every release is later than none
 		return true
 	}
-	cmp, semver := order(release, r.CurrentRelease)
-	return release != r.CurrentRelease && (cmp > 0 || !semver && cmp == 0)
+	cmp, semver := order(release, r.AfterRelease)
+	return release != r.AfterRelease && (cmp > 0 || !semver && cmp == 0)
 }
 
 // wake lifts the snooze when one of its conditions is met.
 func (s State) wake(e Sighting) (State, Step) {
 	z := s.Snooze
-	due := !z.Until.IsZero() && !e.At.Before(z.Until)
-	often := z.Count > 0 && s.TimesSeen-z.BaseCount >= z.Count || z.Users > 0 && s.UserCount-z.BaseUsers >= z.Users
+	due := z.Until != nil && !e.At.Before(*z.Until)
+	often := z.Count > 0 && s.TimesSeen-z.BaseCount >= z.Count || z.UserCount > 0 && s.UserCount-z.BaseUsers >= z.UserCount
 	if !due && !often {
 		return s, Step{}
 	}
 	s.Status, s.Snooze, s.StatusAt = Unresolved, nil, e.At
-	if !z.Until.IsZero() {
+	if z.Until != nil {
 		s.Substatus = Ongoing
-		return s, Step{Activity: &Activity{ActivityUnresolved, map[string]any{"ignoreUntil": z.Until}}}
+		return s, Step{Activity: &Activity{ActivityUnresolved, map[string]any{"ignoreUntil": *z.Until}}}
 	}
 	s.Substatus = Escalating
 	return s, Step{Activity: &Activity{ActivityEscalating, map[string]any{"event_id": e.EventID}}}

@@ -28,42 +28,6 @@ type State struct {
 	UserCount  int64
 }
 
-// Resolution says from which release on a resolved issue counts as fixed. A plain resolution has
-// neither field and is fixed from now on.
-type Resolution struct {
-	InRelease     string `json:"in_release,omitempty"`
-	InNextRelease bool   `json:"in_next_release,omitempty"`
-	// CurrentRelease is the newest release when InNextRelease was chosen; empty when there was none.
-	CurrentRelease string `json:"current_release,omitempty"`
-	Commit         string `json:"commit,omitempty"`
-	Repository     string `json:"repository,omitempty"`
-	By             int64  `json:"by,omitempty"` // user id
-}
-
-// Snooze lifts an archive when the first of its conditions is met by an event. Zero fields are
-// no conditions.
-type Snooze struct {
-	Until time.Time `json:"until,omitzero"`
-	Count int64     `json:"count,omitempty"` // more events than BaseCount
-	Users int64     `json:"users,omitempty"` // more users than BaseUsers
-
-	BaseCount int64 `json:"base_count,omitempty"`
-	BaseUsers int64 `json:"base_users,omitempty"`
-}
-
-// Action is what a person or a program asks to change. Nil fields stay as they are.
-type Action struct {
-	Status     *Status
-	Substatus  *Substatus  // must go with Status, or with the issue's own
-	Resolution *Resolution // with Status Resolved
-	Snooze     *Snooze     // with Status Archived; bases are filled in
-	Priority   *Priority
-	Assignee   *string // empty unassigns
-	// Single tells that one issue was named rather than a selection; an unresolve then looks at the
-	// issue's age.
-	Single bool
-}
-
 // Apply returns the state after the action by the user (0: a program's) and the activities that
 // tell of it. Asking for what is already so changes nothing. fault.Invalid: the action contradicts
 // itself.
@@ -142,16 +106,16 @@ func (s State) resolve(before State, r *Resolution, user int64) (State, *Activit
 		return s, &Activity{ActivityResolved, nil}
 	}
 	resolution := *r
-	resolution.By = user
+	resolution.User = user
 	if before.Status == Resolved && before.Resolution != nil && *before.Resolution == resolution {
 		return before, nil
 	}
 	s.Resolution = &resolution
-	switch {
-	case r.Commit != "":
-		return s, &Activity{ActivityResolvedInCommit, map[string]any{"commit": r.Commit, "repository": r.Repository}}
-	case r.InNextRelease:
-		return s, &Activity{ActivityResolvedInRelease, map[string]any{"version": "", "inNextRelease": true, "current_release_version": r.CurrentRelease}}
+	if r.InNextRelease {
+		return s, &Activity{ActivityResolvedInRelease, map[string]any{"version": "", "inNextRelease": true, "current_release_version": r.AfterRelease}}
+	}
+	if r.InRelease == "" {
+		return s, &Activity{ActivityResolved, nil}
 	}
 	return s, &Activity{ActivityResolvedInRelease, map[string]any{"version": r.InRelease}}
 }
@@ -163,6 +127,8 @@ func (s State) archive(before State, a Action) (State, *Activity) {
 	switch {
 	case a.Substatus != nil:
 		s.Substatus = *a.Substatus
+	case a.Snooze != nil && a.Snooze.Escalating:
+		s.Substatus = UntilEscalating
 	case a.Snooze != nil:
 		s.Substatus = UntilCondition
 	default:
@@ -172,14 +138,14 @@ func (s State) archive(before State, a Action) (State, *Activity) {
 		snooze := *a.Snooze
 		snooze.BaseCount, snooze.BaseUsers = s.TimesSeen, s.UserCount
 		s.Snooze = &snooze
-		if !snooze.Until.IsZero() {
-			data["ignoreUntil"] = snooze.Until
+		if snooze.Until != nil {
+			data["ignoreUntil"] = *snooze.Until
 		}
 		if snooze.Count > 0 {
 			data["ignoreCount"] = snooze.Count
 		}
-		if snooze.Users > 0 {
-			data["ignoreUserCount"] = snooze.Users
+		if snooze.UserCount > 0 {
+			data["ignoreUserCount"] = snooze.UserCount
 		}
 	} else if before.Status == Archived && before.Substatus == s.Substatus {
 		return before, nil

@@ -74,27 +74,6 @@ func PriorityOf(l event.Level) Priority {
 	return Low
 }
 
-// ActivityType says what an activity tells. The words are stored and are the wire's.
-// Rule: getsentry/sentry src/sentry/types/activity.py (ActivityType)
-type ActivityType string
-
-// The activities that this server writes.
-const (
-	ActivityResolved          ActivityType = "set_resolved"
-	ActivityResolvedInRelease ActivityType = "set_resolved_in_release"
-	ActivityResolvedInCommit  ActivityType = "set_resolved_in_commit"
-	ActivityUnresolved        ActivityType = "set_unresolved"
-	ActivityArchived          ActivityType = "set_ignored"
-	ActivityRegressed         ActivityType = "set_regression"
-	ActivityEscalating        ActivityType = "set_escalating"
-	ActivityOngoing           ActivityType = "auto_set_ongoing"
-	ActivityAssigned          ActivityType = "assigned"
-	ActivityUnassigned        ActivityType = "unassigned"
-	ActivityPriority          ActivityType = "set_priority"
-	ActivityNote              ActivityType = "note"
-	ActivityFirstSeen         ActivityType = "first_seen"
-)
-
 // Activity is one entry of an issue's history. Data is what the wire shows with it.
 type Activity struct {
 	Type ActivityType

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,6 @@ const (
 	codeNoPartition         = "23514" // check_violation: no partition of relation found for row
 	codeReadOnly            = "25006" // a standby, until it is promoted
 	codeDuplicateTable      = "42P07"
-	codeUndefinedTable      = "42P01"
 )
 
 // translate turns a failure of the database into a fault whose text is the formatted one. Faults
@@ -94,7 +94,10 @@ func invalidURL(err error) error {
 }
 
 // attempts is how often retry runs its work.
-const attempts = 5
+const attempts = 8
+
+// racing are the codes of failures that come from concurrent transactions.
+var racing = []string{codeSerializationFailed, codeDeadlock, codeLockTimeout, codeUniqueViolation, codeNoPartition, codeDuplicateTable}
 
 // retry runs work again when it lost against a concurrent transaction: serialization failures,
 // deadlocks, lock timeouts, and rows that appeared in between. Other failures return at once.
@@ -104,9 +107,7 @@ func retry(ctx context.Context, work func() error) error {
 		if err == nil || attempt == attempts {
 			return err
 		}
-		switch codeOf(err) {
-		case codeSerializationFailed, codeDeadlock, codeLockTimeout, codeUniqueViolation, codeNoPartition:
-		default:
+		if !errors.Is(err, errRace) && !slices.Contains(racing, codeOf(err)) {
 			return err
 		}
 		timer := time.NewTimer(time.Duration(attempt)*5*time.Millisecond + rand.N(20*time.Millisecond))

@@ -130,19 +130,18 @@ func FollowsSemver(newest []Seen) bool {
 	return of3 > 0 && of10 >= 3
 }
 
-// Order returns the comparison of a project's releases. seen holds, beside the newest releases,
-// those that will be compared; a release that is not in it counts as the newest of all.
-// semver is FollowsSemver of the project; it holds only between names that are versions.
-func Order(seen []Seen, semver bool) func(a, b string) (cmp int, bySemver bool) {
+// Order returns the comparison of a project's releases. newest holds its newest ones, the newest
+// first; seen holds all that may be compared. A release that was never seen counts as the newest
+// of all. Names that are versions are compared as such where the project names its releases so.
+func Order(seen, newest []Seen) func(a, b string) (cmp int, semver bool) {
 	firstSeen := make(map[string]time.Time, len(seen))
 	for _, s := range seen {
 		firstSeen[s.Version] = s.FirstSeen
 	}
+	follows := FollowsSemver(newest)
 	return func(a, b string) (int, bool) {
-		if semver {
-			va, okA := Parse(a)
-			vb, okB := Parse(b)
-			if okA && okB {
+		if va, ok := Parse(a); follows && ok {
+			if vb, ok := Parse(b); ok {
 				return va.Compare(vb), true
 			}
 		}

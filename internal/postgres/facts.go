@@ -1,0 +1,292 @@
+package postgres
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+)
+
+// facts is what a batch adds to the tables that count: kept per batch, folded many at a time.
+// Times are Unix microseconds, so that keys stay small and comparable.
+type facts struct {
+	hours        map[issueHour]int64
+	environments map[issueText]span // by environment; an event without one counts under ""
+	releases     map[issueText]span
+	tags         map[issueTag]span
+	users        map[issueUser]struct{}
+	versions     map[string]versionFacts // releases of the project
+	names        map[string]span         // environments of the project
+}
+
+type issueHour struct{ issue, hour int64 }
+
+type issueText struct {
+	issue int64
+	text  string
+}
+
+type issueTag struct {
+	issue      int64
+	key, value string
+}
+
+type issueUser struct{ issue, user int64 }
+
+// span is how often and between when something was seen.
+type span struct{ n, first, last int64 }
+
+func (s span) add(o span) span {
+	if s.n == 0 {
+		return o
+	}
+	return span{s.n + o.n, min(s.first, o.first), max(s.last, o.last)}
+}
+
+type versionFacts struct {
+	span
+	newIssues int64
+}
+
+func newFacts() *facts {
+	return &facts{
+		hours: map[issueHour]int64{}, environments: map[issueText]span{}, releases: map[issueText]span{},
+		tags: map[issueTag]span{}, users: map[issueUser]struct{}{}, versions: map[string]versionFacts{}, names: map[string]span{},
+	}
+}
+
+// add counts one event of an issue; isNew tells that it made the issue.
+func (f *facts) add(issue int64, r *Record, isNew bool) {
+	at := r.OccurredAt.UnixMicro()
+	one := span{1, at, at}
+	f.hours[issueHour{issue, r.OccurredAt.UTC().Truncate(time.Hour).UnixMicro()}]++
+	env := issueText{issue, r.Environment}
+	f.environments[env] = f.environments[env].add(one)
+	if r.Environment != "" {
+		f.names[r.Environment] = f.names[r.Environment].add(one)
+	}
+	if r.Release != "" {
+		key := issueText{issue, r.Release}
+		f.releases[key] = f.releases[key].add(one)
+		v := f.versions[r.Release]
+		v.span = v.add(one)
+		if isNew {
+			v.newIssues++
+		}
+		f.versions[r.Release] = v
+	}
+	for i := range r.Tags {
+		key := issueTag{issue, r.Tags[i].Key, r.Tags[i].Value}
+		f.tags[key] = f.tags[key].add(one)
+	}
+	if r.UserKey != "" {
+		f.users[issueUser{issue, userHash(r.UserKey)}] = struct{}{}
+	}
+}
+
+// merge adds what another batch added.
+func (f *facts) merge(o *facts) {
+	for k, n := range o.hours {
+		f.hours[k] += n
+	}
+	mergeSpans(f.environments, o.environments)
+	mergeSpans(f.releases, o.releases)
+	mergeSpans(f.tags, o.tags)
+	mergeSpans(f.names, o.names)
+	for k := range o.users {
+		f.users[k] = struct{}{}
+	}
+	for k, v := range o.versions {
+		have := f.versions[k]
+		have.span, have.newIssues = have.add(v.span), have.newIssues+v.newIssues
+		f.versions[k] = have
+	}
+}
+
+func mergeSpans[K comparable](into, from map[K]span) {
+	for k, s := range from {
+		into[k] = into[k].add(s)
+	}
+}
+
+// The stored form: version, then a zstd frame of the texts (count, then length and bytes of each)
+// and of the seven maps in the order of the fields (count, then entries). Texts are written once
+// and named by their position; numbers are varints.
+const (
+	factsVersion  = 1
+	factsMaxBytes = 64 << 20
+)
+
+// append appends the stored form to dst.
+func (f *facts) append(dst []byte) []byte {
+	w := factsWriter{texts: make(map[string]uint64)}
+	w.count(len(f.hours))
+	for k, n := range f.hours {
+		w.ints(k.issue, k.hour, n)
+	}
+	for _, m := range [...]map[issueText]span{f.environments, f.releases} {
+		w.count(len(m))
+		for k, s := range m {
+			w.ints(k.issue)
+			w.text(k.text)
+			w.ints(s.n, s.first, s.last-s.first)
+		}
+	}
+	w.count(len(f.tags))
+	for k, s := range f.tags {
+		w.ints(k.issue)
+		w.text(k.key)
+		w.text(k.value)
+		w.ints(s.n, s.first, s.last-s.first)
+	}
+	w.count(len(f.users))
+	for k := range f.users {
+		w.ints(k.issue, k.user)
+	}
+	w.count(len(f.versions))
+	for k, v := range f.versions {
+		w.text(k)
+		w.ints(v.n, v.first, v.last-v.first, v.newIssues)
+	}
+	w.count(len(f.names))
+	for k, s := range f.names {
+		w.text(k)
+		w.ints(s.n, s.first, s.last-s.first)
+	}
+	head := binary.AppendUvarint(nil, uint64(len(w.texts)))
+	return codec().enc.EncodeAll(append(append(head, w.table...), w.body...), append(dst, factsVersion))
+}
+
+type factsWriter struct {
+	texts       map[string]uint64
+	table, body []byte
+}
+
+func (w *factsWriter) count(n int) { w.body = binary.AppendUvarint(w.body, uint64(n)) }
+
+func (w *factsWriter) ints(values ...int64) {
+	for _, v := range values {
+		w.body = binary.AppendVarint(w.body, v)
+	}
+}
+
+func (w *factsWriter) text(s string) {
+	i, known := w.texts[s]
+	if !known {
+		i = uint64(len(w.texts))
+		w.texts[s] = i
+		w.table = append(binary.AppendUvarint(w.table, uint64(len(s))), s...)
+	}
+	w.body = binary.AppendUvarint(w.body, i)
+}
+
+var errFacts = errors.New("pending facts are damaged")
+
+// readFacts reads the stored form.
+func readFacts(b []byte) (*facts, error) {
+	if len(b) < 2 || b[0] != factsVersion {
+		return nil, errFacts
+	}
+	raw, err := codec().dec.DecodeAll(b[1:], nil)
+	if err != nil || len(raw) > factsMaxBytes {
+		return nil, errFacts
+	}
+	r := factsReader{b: raw}
+	for range r.count() {
+		r.texts = append(r.texts, r.bytes())
+	}
+	f := newFacts()
+	for range r.count() {
+		f.hours[issueHour{r.int(), r.int()}] += r.int()
+	}
+	for _, m := range [...]map[issueText]span{f.environments, f.releases} {
+		for range r.count() {
+			k := issueText{r.int(), r.text()}
+			m[k] = m[k].add(r.span())
+		}
+	}
+	for range r.count() {
+		k := issueTag{r.int(), r.text(), r.text()}
+		f.tags[k] = f.tags[k].add(r.span())
+	}
+	for range r.count() {
+		f.users[issueUser{r.int(), r.int()}] = struct{}{}
+	}
+	for range r.count() {
+		k := r.text()
+		v := versionFacts{span: r.span(), newIssues: r.int()}
+		f.versions[k] = v
+	}
+	for range r.count() {
+		k := r.text()
+		f.names[k] = f.names[k].add(r.span())
+	}
+	if r.bad || len(r.b) > 0 {
+		return nil, errFacts
+	}
+	return f, nil
+}
+
+// factsReader reads fields off the front of b; after the first defect every read gives zero.
+type factsReader struct {
+	b     []byte
+	texts []string
+	bad   bool
+}
+
+func (r *factsReader) fail() { r.b, r.bad = nil, true }
+
+func (r *factsReader) uint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *factsReader) int() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// count reads a number of entries, each of which takes a byte at least.
+func (r *factsReader) count() int {
+	n := r.uint()
+	if n > uint64(len(r.b)) {
+		r.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (r *factsReader) bytes() string {
+	n := r.uint()
+	if n > uint64(len(r.b)) {
+		r.fail()
+		return ""
+	}
+	s := string(r.b[:n])
+	r.b = r.b[n:]
+	return s
+}
+
+func (r *factsReader) text() string {
+	i := r.uint()
+	if i >= uint64(len(r.texts)) {
+		r.fail()
+		return ""
+	}
+	return r.texts[i]
+}
+
+func (r *factsReader) span() span {
+	s := span{n: r.int(), first: r.int()}
+	s.last = s.first + r.int()
+	return s
+}

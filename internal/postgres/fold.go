@@ -1,0 +1,207 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// foldRows is how many batches one fold takes.
+const foldRows = 400
+
+// Folded is what one fold did.
+type Folded struct {
+	Batches int  // rows of pending_facts that are done
+	Damaged int  // of which could not be read; their facts are lost, the events are not
+	More    bool // there is at least as much to fold again
+}
+
+const sqlPendingFacts = `
+	select project_id, id, data from pending_facts
+	order by project_id, id limit @limit for update skip locked`
+
+const sqlFoldedFacts = `
+	delete from pending_facts p using unnest(@projects::bigint[], @ids::bigint[]) as d(project_id, id)
+	where p.project_id = d.project_id and p.id = d.id`
+
+// FoldFacts adds waiting facts to the tables that count, each exactly once however many processes
+// fold at the same time.
+func (st *Store) FoldFacts(ctx context.Context) (Folded, error) {
+	var done Folded
+	err := retry(ctx, func() error {
+		return pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) (err error) {
+			done, err = foldFacts(ctx, tx)
+			return err
+		})
+	})
+	if err != nil {
+		return Folded{}, translate(err, "fold pending facts")
+	}
+	return done, nil
+}
+
+type pendingFacts struct {
+	ProjectID, ID int64
+	Data          []byte
+}
+
+func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
+	rows, _ := tx.Query(ctx, sqlPendingFacts, pgx.StrictNamedArgs{"limit": foldRows}) // Collect reports a failed Query
+	pending, err := pgx.CollectRows(rows, pgx.RowToStructByPos[pendingFacts])
+	if err != nil || len(pending) == 0 {
+		return done, err
+	}
+	byProject := make(map[int64]*facts)
+	projects, ids := make([]int64, len(pending)), make([]int64, len(pending))
+	for i, p := range pending {
+		projects[i], ids[i] = p.ProjectID, p.ID
+		f, err := readFacts(p.Data)
+		if err != nil {
+			done.Damaged++
+			continue
+		}
+		if have := byProject[p.ProjectID]; have != nil {
+			have.merge(f)
+		} else {
+			byProject[p.ProjectID] = f
+		}
+	}
+	b := &pgx.Batch{}
+	for _, project := range slices.Sorted(maps.Keys(byProject)) {
+		byProject[project].queue(b, project)
+	}
+	b.Queue(sqlFoldedFacts, pgx.StrictNamedArgs{"projects": projects, "ids": ids})
+	done.Batches, done.More = len(pending), len(pending) == foldRows
+	return done, tx.SendBatch(ctx, b).Close()
+}
+
+const (
+	sqlFoldHours = `
+		insert into issue_hours as t (project_id, issue_id, hour, times_seen)
+		select @project::bigint, d.* from unnest(@issues::bigint[], @hours::timestamptz[], @counts::bigint[]) as d
+		on conflict (project_id, issue_id, hour) do update set times_seen = t.times_seen + excluded.times_seen`
+
+	sqlFoldEnvironments = `
+		insert into issue_environments as t (project_id, issue_id, environment, times_seen, first_seen, last_seen)
+		select @project::bigint, d.* from unnest(@issues::bigint[], @texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[]) as d
+		on conflict (project_id, issue_id, environment) do update set times_seen = t.times_seen + excluded.times_seen,
+			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
+
+	sqlFoldReleases = `
+		insert into issue_releases as t (project_id, issue_id, release, times_seen, first_seen, last_seen)
+		select @project::bigint, d.* from unnest(@issues::bigint[], @texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[]) as d
+		on conflict (project_id, issue_id, release) do update set times_seen = t.times_seen + excluded.times_seen,
+			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
+
+	sqlFoldTags = `
+		insert into issue_tags as t (project_id, issue_id, key, value, times_seen, first_seen, last_seen)
+		select @project::bigint, d.* from unnest(@issues::bigint[], @keys::text[], @texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[]) as d
+		on conflict (project_id, issue_id, key, value) do update set times_seen = t.times_seen + excluded.times_seen,
+			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
+
+	// Issues are locked in the order in which RecordEvents locks them.
+	sqlFoldUsers = `
+		with fresh as (
+			insert into issue_users (project_id, issue_id, user_hash)
+			select @project::bigint, d.* from unnest(@issues::bigint[], @users::bigint[]) as d
+			on conflict do nothing returning issue_id),
+		counted as (select issue_id, count(*) as n from fresh group by issue_id),
+		locked as (
+			select i.id, c.n from issues i join counted c on c.issue_id = i.id
+			where i.project_id = @project order by i.id for update of i)
+		update issues i set user_count = i.user_count + l.n from locked l where i.project_id = @project and i.id = l.id`
+
+	sqlFoldVersions = `
+		insert into releases as t (project_id, version, times_seen, first_seen, last_seen, new_issues)
+		select @project::bigint, d.* from unnest(@texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[], @issues::bigint[]) as d
+		on conflict (project_id, version) do update set times_seen = t.times_seen + excluded.times_seen, new_issues = t.new_issues + excluded.new_issues,
+			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
+
+	sqlFoldNames = `
+		insert into environments as t (project_id, name, first_seen, last_seen)
+		select @project::bigint, d.* from unnest(@texts::text[], @firsts::timestamptz[], @lasts::timestamptz[]) as d
+		on conflict (project_id, name) do update set
+			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
+)
+
+// queue adds the upserts of a project's facts to b, rows ordered by key.
+func (f *facts) queue(b *pgx.Batch, project int64) {
+	put := func(sql string, n int, args pgx.StrictNamedArgs) {
+		if n > 0 {
+			args["project"] = project
+			b.Queue(sql, args)
+		}
+	}
+	var c columns
+	for _, k := range slices.SortedFunc(maps.Keys(f.hours), compareHours) {
+		c.issues, c.counts = append(c.issues, k.issue), append(c.counts, f.hours[k])
+		c.hours = append(c.hours, time.UnixMicro(k.hour))
+	}
+	put(sqlFoldHours, len(f.hours), pgx.StrictNamedArgs{"issues": c.issues, "hours": c.hours, "counts": c.counts})
+	for _, t := range [...]struct {
+		sql string
+		m   map[issueText]span
+	}{{sqlFoldEnvironments, f.environments}, {sqlFoldReleases, f.releases}} {
+		c = columns{}
+		for _, k := range slices.SortedFunc(maps.Keys(t.m), compareTexts) {
+			c.issues, c.texts = append(c.issues, k.issue), append(c.texts, k.text)
+			c.span(t.m[k])
+		}
+		put(t.sql, len(t.m), pgx.StrictNamedArgs{"issues": c.issues, "texts": c.texts, "counts": c.counts, "firsts": c.firsts, "lasts": c.lasts})
+	}
+	c = columns{}
+	for _, k := range slices.SortedFunc(maps.Keys(f.tags), compareTags) {
+		c.issues, c.keys, c.texts = append(c.issues, k.issue), append(c.keys, k.key), append(c.texts, k.value)
+		c.span(f.tags[k])
+	}
+	put(sqlFoldTags, len(f.tags), pgx.StrictNamedArgs{"issues": c.issues, "keys": c.keys, "texts": c.texts, "counts": c.counts, "firsts": c.firsts, "lasts": c.lasts})
+	c = columns{}
+	for _, k := range slices.Sorted(maps.Keys(f.versions)) {
+		c.texts, c.issues = append(c.texts, k), append(c.issues, f.versions[k].newIssues)
+		c.span(f.versions[k].span)
+	}
+	put(sqlFoldVersions, len(f.versions), pgx.StrictNamedArgs{"texts": c.texts, "counts": c.counts, "firsts": c.firsts, "lasts": c.lasts, "issues": c.issues})
+	c = columns{}
+	for _, k := range slices.Sorted(maps.Keys(f.names)) {
+		c.texts = append(c.texts, k)
+		c.span(f.names[k])
+	}
+	put(sqlFoldNames, len(f.names), pgx.StrictNamedArgs{"texts": c.texts, "firsts": c.firsts, "lasts": c.lasts})
+	c = columns{}
+	for _, k := range slices.SortedFunc(maps.Keys(f.users), compareUsers) {
+		c.issues, c.users = append(c.issues, k.issue), append(c.users, k.user)
+	}
+	put(sqlFoldUsers, len(f.users), pgx.StrictNamedArgs{"issues": c.issues, "users": c.users})
+}
+
+// columns are the arrays that a statement unnests.
+type columns struct {
+	issues, users, counts []int64
+	keys, texts           []string
+	hours, firsts, lasts  []time.Time
+}
+
+func (c *columns) span(s span) {
+	c.counts = append(c.counts, s.n)
+	c.firsts, c.lasts = append(c.firsts, time.UnixMicro(s.first)), append(c.lasts, time.UnixMicro(s.last))
+}
+
+func compareHours(a, b issueHour) int {
+	return cmp.Or(cmp.Compare(a.issue, b.issue), cmp.Compare(a.hour, b.hour))
+}
+
+func compareTexts(a, b issueText) int {
+	return cmp.Or(cmp.Compare(a.issue, b.issue), cmp.Compare(a.text, b.text))
+}
+
+func compareTags(a, b issueTag) int {
+	return cmp.Or(cmp.Compare(a.issue, b.issue), cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value))
+}
+
+func compareUsers(a, b issueUser) int {
+	return cmp.Or(cmp.Compare(a.issue, b.issue), cmp.Compare(a.user, b.user))
+}
