@@ -60,6 +60,7 @@ type IssueRow struct {
 	Assignee     string // "user:7", "team:3"; empty: nobody
 	Version      int64  // grows with each change by a person or rule
 	Resolution   *issue.Resolution
+	Snooze       *issue.Snooze
 	StatusAt     *time.Time // last change of status
 }
 

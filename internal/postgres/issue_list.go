@@ -1,0 +1,248 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/project"
+)
+
+// What one page of a list may hold.
+const (
+	defaultLimit = 25
+	maxLimit     = 100
+)
+
+func clampLimit(n int) int {
+	if n <= 0 {
+		return defaultLimit
+	}
+	return min(n, maxLimit)
+}
+
+// sortColumns is what each order sorts by, and the type of its parameter.
+var sortColumns = map[IssueSort]string{
+	SortLastSeen: "i.last_seen", SortFirstSeen: "i.first_seen", SortEvents: "i.times_seen", SortUsers: "i.user_count",
+}
+
+// issueFields are the columns of listedIssue, from issues i.
+const issueFields = `i.id, i.project_id, i.number, i.type, i.title, i.culprit, i.platform, i.logger, i.level, i.metadata,
+	i.status, i.substatus, i.priority, i.is_unhandled, i.first_seen, i.last_seen, i.times_seen, i.user_count,
+	i.first_release, i.last_release, i.assignee, i.version, i.resolution, i.snooze, i.status_at`
+
+type listedIssue struct {
+	ID           int64
+	ProjectID    int64
+	Number       int64
+	Type         string
+	Title        string
+	Culprit      string
+	Platform     string
+	Logger       string
+	Level        int16
+	Metadata     []byte
+	Status       issue.Status
+	Substatus    issue.Substatus
+	Priority     issue.Priority
+	IsUnhandled  bool
+	FirstSeen    time.Time
+	LastSeen     time.Time
+	TimesSeen    int64
+	UserCount    int64
+	FirstRelease *string
+	LastRelease  *string
+	Assignee     *string
+	Version      int64
+	Resolution   *issue.Resolution
+	Snooze       *issue.Snooze
+	StatusAt     *time.Time
+}
+
+func (r *listedIssue) row(p project.Project) (IssueRow, error) {
+	out := IssueRow{ID: r.ID, Project: r.ProjectID, ProjectSlug: p.Slug, ProjectName: p.Name, ShortID: project.ShortID(p.Slug, r.Number),
+		Number: r.Number, Type: r.Type, Title: r.Title, Culprit: r.Culprit, Platform: r.Platform, Logger: r.Logger,
+		Level: event.Level(r.Level), Status: r.Status, Substatus: r.Substatus, Priority: r.Priority, IsUnhandled: r.IsUnhandled,
+		FirstSeen: r.FirstSeen, LastSeen: r.LastSeen, TimesSeen: r.TimesSeen, UserCount: r.UserCount,
+		FirstRelease: text(r.FirstRelease), LastRelease: text(r.LastRelease), Assignee: text(r.Assignee),
+		Version: r.Version, Resolution: r.Resolution, Snooze: r.Snooze, StatusAt: r.StatusAt}
+	if err := json.Unmarshal(r.Metadata, &out.Metadata); err != nil {
+		return out, fault.Wrap(err, fault.Internal, "the metadata of issue %d cannot be read", r.ID)
+	}
+	return out, nil
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// collectIssueRows reads rows of issueFields and names their projects.
+func collectIssueRows(rows pgx.Rows, projects []project.Project) ([]IssueRow, error) {
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[listedIssue])
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[int64]project.Project, len(projects))
+	for _, p := range projects {
+		byID[p.ID] = p
+	}
+	list := make([]IssueRow, len(found))
+	for i := range found {
+		if list[i], err = found[i].row(byID[found[i].ProjectID]); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// ListIssues returns one page of an organization's issues. fault.Invalid: the cursor, or a value
+// of the search. fault.Unavailable: the search took too long.
+func (st *Store) ListIssues(ctx context.Context, org int64, q IssueQuery) (IssuePage, error) {
+	if q.Sort == "" {
+		q.Sort = SortLastSeen
+	}
+	column, known := sortColumns[q.Sort]
+	if !known {
+		return IssuePage{}, fault.New(fault.Invalid, "unknown sort %.40q", string(q.Sort))
+	}
+	q.Limit = clampLimit(q.Limit)
+	from, given, err := parseCursor(q.Cursor)
+	if err != nil {
+		return IssuePage{}, err
+	}
+	projects, err := st.Projects(ctx, org)
+	if err != nil {
+		return IssuePage{}, err
+	}
+	c, err := newConditions(org, q, projects, time.Now())
+	if err != nil {
+		return IssuePage{}, err
+	}
+	var page IssuePage
+	err = st.read(ctx, func(tx pgx.Tx) error {
+		rows, err := c.page(ctx, tx, column, from, given, q.Limit)
+		if err != nil {
+			return err
+		}
+		var links pageLinks
+		page.Rows, links = paged(rows, q.Limit, from, given, q.Sort.place)
+		page.Prev, page.Next, page.HasPrev, page.HasNext = links.Prev, links.Next, links.HasPrev, links.HasNext
+		if !given && !links.HasNext {
+			page.Hits = len(page.Rows)
+			return nil
+		}
+		page.Hits, err = c.hits(ctx, tx)
+		page.HitsCapped = page.Hits > HitsMax
+		page.Hits = min(page.Hits, HitsMax)
+		return err
+	})
+	return page, translate(err, "list the issues of organization %d", org)
+}
+
+// place is where a row stands in the order: the value sorted by, and the id.
+func (s IssueSort) place(r IssueRow) (value, id int64) {
+	switch s {
+	case SortFirstSeen:
+		return r.FirstSeen.UnixMicro(), r.ID
+	case SortEvents:
+		return r.TimesSeen, r.ID
+	case SortUsers:
+		return r.UserCount, r.ID
+	}
+	return r.LastSeen.UnixMicro(), r.ID
+}
+
+// selection begins a statement over the issues of each project and status that remain, which is
+// how the indexes are laid out: each pair is one walk of an index. %[1]s is what is selected, there
+// and in each walk, %[2]s the conditions, %[3]s how it ends.
+const selection = `select %[1]s from unnest(@projects::bigint[]) as p(id) cross join unnest(@statuses::smallint[]) as s(status)
+	cross join lateral (select %[4]s from issues i where i.project_id = p.id and i.status = s.status %[2]s %[3]s) as i %[3]s`
+
+func (c *conditions) page(ctx context.Context, tx pgx.Tx, column string, from cursor, given bool, limit int) ([]IssueRow, error) {
+	if len(c.projects) == 0 {
+		return nil, nil
+	}
+	order, compare := " desc", " < "
+	if from.back {
+		order, compare = "", " > "
+	}
+	where := c.conditionText()
+	if given {
+		var value any = from.value
+		if column == "i.last_seen" || column == "i.first_seen" {
+			value = time.UnixMicro(from.value)
+		}
+		where += " and (" + column + ", i.id)" + compare + "(" + c.arg(value) + ", " + c.arg(from.id) + ")"
+	}
+	c.args["limit"] = limit + 1
+	end := "order by " + column + order + ", i.id" + order + " limit @limit"
+	rows, err := c.run(ctx, tx, fmt.Sprintf(selection, issueFields, where, end, issueFields))
+	if err != nil {
+		return nil, err
+	}
+	return collectIssueRows(rows, c.projects)
+}
+
+// hits counts what the conditions hold for, up to one more than HitsMax.
+func (c *conditions) hits(ctx context.Context, tx pgx.Tx) (n int, err error) {
+	if len(c.projects) == 0 {
+		return 0, nil
+	}
+	c.args["limit"] = HitsMax + 1
+	rows, err := c.run(ctx, tx, "select count(*) from ("+fmt.Sprintf(selection, "1", c.conditionText(), "limit @limit", "1")+") as hits")
+	if err != nil {
+		return 0, err
+	}
+	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+}
+
+func (c *conditions) conditionText() string {
+	if len(c.where) == 0 {
+		return ""
+	}
+	return " and " + strings.Join(c.where, " and ")
+}
+
+func (c *conditions) run(ctx context.Context, tx pgx.Tx, sql string) (pgx.Rows, error) {
+	c.args["projects"], c.args["statuses"] = c.projectIDs(), c.statusList()
+	return tx.Query(ctx, sql, pgx.QueryExecModeCacheDescribe, c.args)
+}
+
+const sqlIssueSeries = `
+	select h.issue_id, h.hour, h.times_seen
+	from unnest(@projects::bigint[], @ids::bigint[]) as w(project_id, issue_id)
+	join issue_hours h on h.project_id = w.project_id and h.issue_id = w.issue_id
+	where h.hour >= @from and h.hour < @until`
+
+// IssueSeries counts the events of issues, given by project, in n steps from a moment on. Counts
+// are kept by the hour: step is whole hours, and from the start of one.
+func (st *Store) IssueSeries(ctx context.Context, issues map[int64][]int64, from time.Time, step time.Duration, n int) (map[int64][]int64, error) {
+	var projects, ids []int64
+	series := make(map[int64][]int64)
+	for p, list := range issues {
+		for _, id := range list {
+			projects, ids = append(projects, p), append(ids, id)
+			series[id] = make([]int64, n)
+		}
+	}
+	rows, err := st.db.Query(ctx, sqlIssueSeries, pgx.StrictNamedArgs{"projects": projects, "ids": ids, "from": from, "until": from.Add(time.Duration(n) * step)})
+	if err == nil {
+		var id, count int64
+		var hour time.Time
+		_, err = pgx.ForEachRow(rows, []any{&id, &hour, &count}, func() error {
+			series[id][min(int(hour.Sub(from)/step), n-1)] += count
+			return nil
+		})
+	}
+	return series, translate(err, "read the event counts of %d issues", len(ids))
+}

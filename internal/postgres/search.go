@@ -1,0 +1,293 @@
+package postgres
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/search"
+)
+
+// conditions is a search as SQL over issues i: fragments that must all hold, whose values are
+// parameters. Statuses and projects are kept apart because the indexes begin with them.
+type conditions struct {
+	org      int64
+	me       int64
+	now      time.Time
+	projects []project.Project // those that remain
+	statuses map[issue.Status]bool
+	where    []string
+	args     pgx.NamedArgs
+}
+
+func newConditions(org int64, q IssueQuery, projects []project.Project, now time.Time) (*conditions, error) {
+	c := &conditions{org: org, me: q.Me, now: now, projects: projects, args: pgx.NamedArgs{},
+		statuses: map[issue.Status]bool{issue.Unresolved: true, issue.Resolved: true, issue.Archived: true}}
+	if q.Projects != nil {
+		c.keepProjects(func(p project.Project) bool { return containsID(q.Projects, p.ID) })
+	}
+	if q.IDs != nil {
+		c.and("i.id = any(" + c.arg(q.IDs) + "::bigint[])")
+	}
+	if len(q.Environments) > 0 {
+		c.environment(q.Environments, false)
+	}
+	if !q.From.IsZero() {
+		c.and("i.last_seen >= " + c.arg(q.From) + "::timestamptz")
+	}
+	if !q.To.IsZero() {
+		c.and("i.first_seen <= " + c.arg(q.To) + "::timestamptz")
+	}
+	for _, t := range q.Query.Terms {
+		if err := c.term(t); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func containsID(list []int64, id int64) bool {
+	for _, x := range list {
+		if x == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *conditions) keepProjects(keep func(project.Project) bool) {
+	var kept []project.Project
+	for _, p := range c.projects {
+		if keep(p) {
+			kept = append(kept, p)
+		}
+	}
+	c.projects = kept
+}
+
+// arg adds a parameter and returns how SQL names it.
+func (c *conditions) arg(v any) string {
+	name := "q" + strconv.Itoa(len(c.args))
+	c.args[name] = v
+	return "@" + name
+}
+
+func (c *conditions) and(sql string) { c.where = append(c.where, sql) }
+
+// andMaybe adds a condition that may be null, negated when asked; null counts as false.
+func (c *conditions) andMaybe(sql string, negated bool) {
+	if negated {
+		c.and("(" + sql + ") is not true")
+		return
+	}
+	c.and("(" + sql + ")")
+}
+
+func (c *conditions) statusList() []int16 {
+	list := []int16{}
+	for _, s := range []issue.Status{issue.Unresolved, issue.Resolved, issue.Archived} {
+		if c.statuses[s] {
+			list = append(list, int16(s))
+		}
+	}
+	return list
+}
+
+func (c *conditions) projectIDs() []int64 {
+	ids := make([]int64, len(c.projects))
+	for i, p := range c.projects {
+		ids[i] = p.ID
+	}
+	return ids
+}
+
+// textColumns are the fields that are one text column of issues.
+var textColumns = map[search.Field]string{
+	search.FieldType: "i.type", search.FieldPlatform: "i.platform", search.FieldLogger: "i.logger",
+	search.FieldFirstRelease: "coalesce(i.first_release, '')",
+	search.FieldErrorType:    "coalesce(i.metadata->>'type', '')",
+	search.FieldErrorValue:   "coalesce(i.metadata->>'value', '')",
+}
+
+func (c *conditions) term(t search.Term) error {
+	switch t.Field {
+	case search.FieldText:
+		pattern := c.arg(contains(t.Values[0].Text))
+		c.andMaybe("i.title ilike "+pattern+" or i.culprit ilike "+pattern, t.Negated)
+	case search.FieldTitle:
+		c.insensitive("i.title", t)
+	case search.FieldCulprit:
+		c.insensitive("i.culprit", t)
+	case search.FieldIs:
+		c.is(t)
+	case search.FieldHas:
+		c.has(t)
+	case search.FieldTag:
+		c.tag(t.Tag, t)
+	case search.FieldUser:
+		c.user(t)
+	case search.FieldAssigned:
+		c.assigned(t)
+	case search.FieldLevel:
+		c.numbers("i.level", t, func(v search.Value) int64 { return int64(event.ParseLevel(v.Text)) })
+	case search.FieldPriority:
+		c.numbers("i.priority", t, func(v search.Value) int64 { return int64(priorities[v.Text]) })
+	case search.FieldCategory: // every issue is of the category error
+		found := false
+		for _, v := range t.Values {
+			found = found || v.Text == "error"
+		}
+		if found == t.Negated {
+			c.and("false")
+		}
+	case search.FieldUnhandled:
+		c.andMaybe("i.is_unhandled = "+c.arg(t.Values[0].Text == "true"), t.Negated)
+	case search.FieldRelease:
+		c.release(t)
+	case search.FieldEnvironment:
+		c.environmentTerm(t)
+	case search.FieldFirstSeen:
+		c.moment("i.first_seen", t)
+	case search.FieldLastSeen:
+		c.moment("i.last_seen", t)
+	case search.FieldTimesSeen:
+		c.count("i.times_seen", t)
+	case search.FieldUserCount:
+		c.count("i.user_count", t)
+	case search.FieldIssueID:
+		c.count("i.id", t)
+	case search.FieldIssue:
+		return c.shortIDs(t)
+	case search.FieldProject:
+		return c.project(t)
+	default:
+		c.andMaybe(c.matches(textColumns[t.Field], t.Values), t.Negated)
+	}
+	return nil
+}
+
+var priorities = map[string]issue.Priority{"low": issue.Low, "medium": issue.Medium, "high": issue.High}
+
+// likeEscaper keeps what a pattern would read as more than itself.
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, string(search.Wildcard), "%")
+
+func contains(text string) string { return "%" + likeEscaper.Replace(text) + "%" }
+
+// matches is the condition that a text equals one of the values, wildcards included. Wildcards
+// match in any case, exact values in their own.
+func (c *conditions) matches(column string, values []search.Value) string {
+	var exact, patterns []string
+	for _, v := range values {
+		if v.HasWildcard() {
+			patterns = append(patterns, likeEscaper.Replace(v.Text))
+		} else {
+			exact = append(exact, v.Text)
+		}
+	}
+	var parts []string
+	if len(exact) > 0 {
+		parts = append(parts, column+" = any("+c.arg(exact)+"::text[])")
+	}
+	if len(patterns) > 0 {
+		parts = append(parts, column+" ilike any("+c.arg(patterns)+"::text[])")
+	}
+	return strings.Join(parts, " or ")
+}
+
+// insensitive is matches for titles, whose case does not count.
+func (c *conditions) insensitive(column string, t search.Term) {
+	patterns := make([]string, len(t.Values))
+	for i, v := range t.Values {
+		patterns[i] = likeEscaper.Replace(v.Text)
+	}
+	c.andMaybe(column+" ilike any("+c.arg(patterns)+"::text[])", t.Negated)
+}
+
+func (c *conditions) numbers(column string, t search.Term, number func(search.Value) int64) {
+	list := make([]int64, len(t.Values))
+	for i, v := range t.Values {
+		list[i] = number(v)
+	}
+	c.andMaybe(column+" = any("+c.arg(list)+"::bigint[])", t.Negated)
+}
+
+// operators are the comparisons as SQL writes them.
+var operators = map[search.Op]string{search.OpEqual: " = ", search.OpGreater: " > ", search.OpGreaterEq: " >= ",
+	search.OpLess: " < ", search.OpLessEq: " <= "}
+
+func (c *conditions) count(column string, t search.Term) {
+	if t.Op == search.OpEqual {
+		c.numbers(column, t, func(v search.Value) int64 { return v.Number })
+		return
+	}
+	c.andMaybe(column+operators[t.Op]+c.arg(t.Values[0].Number)+"::bigint", t.Negated)
+}
+
+// An exact moment finds what happened around it.
+// Rule: getsentry/sentry src/sentry/search/utils.py (parse_datetime_value)
+const (
+	momentBefore = 5 * time.Minute
+	momentAfter  = 6 * time.Minute
+)
+
+func (c *conditions) moment(column string, t search.Term) {
+	v := t.Values[0]
+	at, until := v.Time, v.Time.Add(momentAfter)
+	switch {
+	case v.Time.IsZero():
+		at = c.now.Add(-v.Ago)
+	case v.Day:
+		until = at.AddDate(0, 0, 1)
+	case t.Op == search.OpEqual:
+		at = at.Add(-momentBefore)
+	}
+	switch {
+	case t.Op == search.OpEqual:
+		c.andMaybe(column+" >= "+c.arg(at)+"::timestamptz and "+column+" < "+c.arg(until)+"::timestamptz", t.Negated)
+	case v.Day && (t.Op == search.OpGreater || t.Op == search.OpLessEq): // after the day, up to its end
+		op := map[search.Op]string{search.OpGreater: " >= ", search.OpLessEq: " < "}[t.Op]
+		c.andMaybe(column+op+c.arg(until)+"::timestamptz", t.Negated)
+	default:
+		c.andMaybe(column+operators[t.Op]+c.arg(at)+"::timestamptz", t.Negated)
+	}
+}
+
+func (c *conditions) project(t search.Term) error {
+	known := map[string]bool{}
+	for _, p := range c.projects {
+		known[p.Slug] = true
+	}
+	wanted := map[string]bool{}
+	for _, v := range t.Values {
+		if !known[v.Text] {
+			return fault.New(fault.Invalid, "Invalid query. Project(s) %.100s do not exist or are not actively selected.", v.Text)
+		}
+		wanted[v.Text] = true
+	}
+	c.keepProjects(func(p project.Project) bool { return wanted[p.Slug] != t.Negated })
+	return nil
+}
+
+// shortIDs restricts to issues by the ids people read.
+func (c *conditions) shortIDs(t search.Term) error {
+	var projects, numbers []int64
+	for _, v := range t.Values {
+		slug, number, ok := project.ParseShortID(v.Text)
+		if !ok {
+			return fault.New(fault.Invalid, "Invalid format for issue search: %.100s", v.Text)
+		}
+		for _, p := range c.projects {
+			if p.Slug == slug {
+				projects, numbers = append(projects, p.ID), append(numbers, number)
+			}
+		}
+	}
+	c.andMaybe("(i.project_id, i.number) in (select * from unnest("+c.arg(projects)+"::bigint[], "+c.arg(numbers)+"::bigint[]))", t.Negated)
+	return nil
+}
