@@ -1,0 +1,218 @@
+package processor
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/bus"
+	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/outcome"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+)
+
+// decodeFunc makes the record of a queued event; payloads are appended to *buf.
+type decodeFunc func(raw *event.Raw, buf *[]byte) (postgres.Record, error)
+
+// verdict is what decoding made of one event.
+type verdict struct {
+	record postgres.Record
+	err    error
+}
+
+// errFiltered is the verdict on data that is read but not kept.
+var errFiltered = fault.New(fault.Unsupported, "this kind of event is not kept")
+
+// Process records a batch in one transaction, alerts in its outbox included. An event seen twice
+// counts once. Rejects can never succeed; after an error nothing is stored and all return.
+func (s *Service) Process(ctx context.Context, batch []event.Raw) ([]bus.Reject, error) {
+	began := time.Now()
+	verdicts, release := s.decodeAll(ctx, batch)
+	defer release()
+	s.metrics.decode.Observe(time.Since(began).Seconds())
+
+	var rejects []bus.Reject
+	var refused []outcome.Batch
+	records := make([]postgres.Record, 0, len(batch))
+	for i := range verdicts {
+		switch err := verdicts[i].err; {
+		case err == nil:
+			records = append(records, verdicts[i].record)
+		case err == errFiltered:
+			refused = append(refused, refusal(&batch[i], outcome.Filtered, outcome.ReasonNotStored))
+			s.metrics.events.WithLabelValues("filtered").Inc()
+		default:
+			reason := outcome.ReasonInvalidJSON
+			if fault.KindOf(err) == fault.Internal {
+				reason = outcome.ReasonInternal
+			}
+			refused = append(refused, refusal(&batch[i], outcome.Invalid, reason))
+			rejects = append(rejects, bus.Reject{Index: i, Err: err})
+			s.metrics.events.WithLabelValues("rejected").Inc()
+		}
+	}
+	if len(refused) > 0 {
+		if err := s.store.ApplyOutcomes(ctx, refused); err != nil {
+			return nil, err
+		}
+	}
+	return rejects, s.recordAll(ctx, records)
+}
+
+func (s *Service) recordAll(ctx context.Context, records []postgres.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	began := time.Now()
+	done, err := s.store.RecordEvents(ctx, records)
+	if err != nil {
+		return err
+	}
+	s.metrics.record.Observe(time.Since(began).Seconds())
+	s.metrics.batch.Observe(float64(len(records)))
+	oldest := records[0].ReceivedAt
+	for i := range records {
+		if records[i].ReceivedAt.Before(oldest) {
+			oldest = records[i].ReceivedAt
+		}
+	}
+	s.metrics.age.Observe(time.Since(oldest).Seconds())
+	for result, n := range map[string]int{"stored": done.Stored, "duplicate": done.Duplicates, "redelivered": done.Redelivery, "dropped": done.Dropped} {
+		s.metrics.events.WithLabelValues(result).Add(float64(n))
+	}
+	if done.Changes > 0 {
+		select {
+		case s.changed <- struct{}{}:
+		default: // the relay is awake already
+		}
+	}
+	return nil
+}
+
+// buffers are reused for payloads, which live until their batch is recorded.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxBufferBytes is the largest buffer that is kept for reuse.
+const maxBufferBytes = 8 << 20
+
+// decodeAll decodes a batch on all processors. The payloads of the verdicts are valid until
+// release is called.
+func (s *Service) decodeAll(ctx context.Context, batch []event.Raw) (verdicts []verdict, release func()) {
+	verdicts = make([]verdict, len(batch))
+	workers := min(runtime.GOMAXPROCS(0), (len(batch)+3)/4)
+	bufs := make([]*[]byte, workers)
+	var next atomic.Int64
+	work := func(w int) {
+		buf := buffers.Get().(*[]byte)
+		*buf = (*buf)[:0]
+		bufs[w] = buf
+		for i := next.Add(1) - 1; i < int64(len(batch)); i = next.Add(1) - 1 {
+			verdicts[i].record, verdicts[i].err = s.decodeOne(ctx, &batch[i], buf)
+		}
+	}
+	var group sync.WaitGroup
+	for w := 1; w < workers; w++ {
+		group.Go(func() { work(w) })
+	}
+	if workers > 0 {
+		work(0)
+	}
+	group.Wait()
+	return verdicts, func() {
+		for _, b := range bufs {
+			if cap(*b) <= maxBufferBytes {
+				buffers.Put(b)
+			}
+		}
+	}
+}
+
+// decodeOne keeps a panic, which is a defect of ours, from taking the other events with it.
+func (s *Service) decodeOne(ctx context.Context, raw *event.Raw, buf *[]byte) (rec postgres.Record, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.New(fault.Internal, "the event could not be processed")
+			slog.ErrorContext(ctx, "processing an event panicked", "err", fmt.Errorf("panic: %v\n%s", p, debug.Stack()),
+				"project", raw.Project, "event_id", raw.ID.String())
+		}
+	}()
+	return s.decode(raw, buf)
+}
+
+// record decodes, normalizes and groups one event.
+func (s *Service) record(raw *event.Raw, buf *[]byte) (postgres.Record, error) {
+	ev, err := event.Decode(raw.Payload)
+	if err != nil {
+		return postgres.Record{}, err
+	}
+	ev.ID, ev.Project = raw.ID, raw.Project
+	ev.Normalize(raw.Delivery(s.retention))
+	if ev.Type == event.TypeTransaction || ev.Type == event.TypeFeedback {
+		return postgres.Record{}, errFiltered
+	}
+	groups := s.grouper.Assign(ev)
+	start := len(*buf)
+	*buf = ev.AppendJSON(*buf)
+	rec := postgres.Record{
+		Project: raw.Project, KeyID: raw.KeyID, ID: raw.ID, ReceivedAt: raw.ReceivedAt.Truncate(time.Microsecond), OccurredAt: ev.Timestamp,
+		Category: category(raw), Type: ev.Type, Level: ev.Level, Platform: ev.Platform, Logger: ev.Logger, Release: ev.Release,
+		Environment: ev.Environment, Metadata: ev.Metadata(), Unhandled: unhandled(ev), UserKey: ev.User.Key(), Tags: ev.Tags,
+		Hashes: make([][16]byte, len(groups.Hashes)), Payload: (*buf)[start:len(*buf):len(*buf)],
+	}
+	if rec.OccurredAt.IsZero() {
+		rec.OccurredAt = rec.ReceivedAt
+	}
+	if groups.Title != "" {
+		rec.Metadata.Title = groups.Title
+	}
+	rec.Title, rec.Culprit = rec.Metadata.Title, rec.Metadata.Culprit
+	for i, h := range groups.Hashes {
+		rec.Hashes[i] = h
+	}
+	rec.Sanitize()
+	return rec, nil
+}
+
+// category is what the event is counted as.
+func category(raw *event.Raw) outcome.Category {
+	switch raw.ItemType {
+	case "security", "raw_security":
+		return outcome.Security
+	}
+	return outcome.Error
+}
+
+// unhandled reports whether an exception of the event reached the program's edge.
+func unhandled(ev *event.Event) bool {
+	for i := range ev.Exceptions {
+		if m := ev.Exceptions[i].Mechanism; m != nil && m.Handled != nil && !*m.Handled {
+			return true
+		}
+	}
+	return false
+}
+
+// refusal is the outcome of one event that is not recorded. Its id comes from the event, so that
+// a redelivery counts once.
+func refusal(raw *event.Raw, kind outcome.Kind, reason string) outcome.Batch {
+	var name []byte
+	name = binary.BigEndian.AppendUint64(name, uint64(raw.Project))
+	name = append(name, raw.ID[:]...)
+	name = binary.BigEndian.AppendUint64(name, uint64(raw.ReceivedAt.UnixMicro()))
+	return outcome.Batch{ID: md5.Sum(name), Counts: []outcome.Count{{Quantity: 1, Key: outcome.Key{
+		Project: raw.Project, KeyID: raw.KeyID, Category: category(raw), Kind: kind, Reason: reason, Minute: raw.ReceivedAt.UTC().Truncate(time.Minute),
+	}}}}
+}
+
+// applyOutcomes adds what ingest counted to the ledger.
+func (s *Service) applyOutcomes(ctx context.Context, batch []outcome.Batch) ([]bus.Reject, error) {
+	return nil, s.store.ApplyOutcomes(ctx, batch)
+}

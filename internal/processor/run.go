@@ -1,0 +1,167 @@
+package processor
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-dev/tocsin/internal/app"
+	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/grouping"
+	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+)
+
+// Config is the settings of the processor.
+type Config struct {
+	Listen        string `help:"Address to answer health checks and metrics at." default:"${listen}" env:"TOCSIN_LISTEN"`
+	RetentionDays int    `help:"Days that events are kept." default:"90" env:"TOCSIN_RETENTION_DAYS"`
+}
+
+// Service is the processor's state.
+type Service struct {
+	store     *postgres.Store
+	grouper   *grouping.Grouper
+	metrics   *metrics
+	retention time.Duration
+	holder    string        // names this process in leases
+	changed   chan struct{} // holds one when the outbox got rows
+	decode    decodeFunc
+}
+
+func newService(store *postgres.Store, cfg Config) *Service {
+	s := &Service{
+		store: store, grouper: grouping.New(grouping.Newest(), grouping.Rules{}), metrics: newMetrics(),
+		retention: time.Duration(max(cfg.RetentionDays, 1)) * 24 * time.Hour, holder: rand.Text(), changed: make(chan struct{}, 1),
+	}
+	s.decode = s.record
+	return s
+}
+
+// Run records events until ctx ends, then finishes the batches in hand.
+func Run(ctx context.Context, k *app.Kit, cfg Config) error {
+	s := newService(k.Store, cfg)
+	k.Registry.MustRegister(s.metrics.all()...)
+	alerts, err := bindings.Alerts.Publisher(k.Bus)
+	if err != nil {
+		return err
+	}
+	k.Ready("database", k.Store.Ping)
+	k.Ready("bus", func(context.Context) error { return k.Bus.Healthy() })
+	k.Every(ctx, "partitions", time.Hour, func(ctx context.Context) error { return s.store.EnsurePartitions(ctx, time.Now()) })
+	k.Every(ctx, "measure what waits", 10*time.Second, s.measure)
+	k.Every(ctx, "retention", time.Hour, s.retain)
+	k.Go(ctx, "fold facts", s.fold)
+	k.Go(ctx, "relay changes", func(ctx context.Context) error { return s.relay(ctx, alerts.Publish) })
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return bindings.Events.Consume(ctx, k.Bus, s.Process) })
+	g.Go(func() error { return bindings.Outcomes.Consume(ctx, k.Bus, s.applyOutcomes) })
+	g.Go(func() error { return k.Serve(ctx, cfg.Listen, http.NotFoundHandler()) })
+	return g.Wait()
+}
+
+const (
+	foldPause    = time.Second      // between folds when there is little to do
+	foldPauseMax = 15 * time.Second // however long folds take
+	foldShare    = 10               // folds take at most this fraction of the time
+	foldLease    = time.Minute
+	relayPause   = time.Second
+)
+
+// fold adds waiting facts to the counts, at a pace that leaves the database to the recording:
+// the longer a fold takes, the more batches the next one merges.
+func (s *Service) fold(ctx context.Context) error {
+	for pause := foldPause; app.Sleep(ctx, pause); {
+		_, ok, err := s.store.AcquireLease(ctx, "fold", s.holder, foldLease)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			pause = foldPauseMax
+			continue
+		}
+		began := time.Now()
+		for more := true; more && ctx.Err() == nil; {
+			done, err := s.store.FoldFacts(ctx)
+			if err != nil {
+				return err
+			}
+			if more = done.More; done.Damaged > 0 {
+				slog.ErrorContext(ctx, "facts of recorded events could not be read", "batches", done.Damaged)
+			}
+		}
+		took := time.Since(began)
+		s.metrics.fold.Observe(took.Seconds())
+		pause = min(max(foldPause, foldShare*took), foldPauseMax)
+	}
+	return nil
+}
+
+// relay moves changes of issues from the outbox to the queue: at once when this process recorded
+// some, else every second, which finds what others left.
+func (s *Service) relay(ctx context.Context, publish func(context.Context, issue.Change) error) error {
+	tick := time.NewTicker(relayPause)
+	defer tick.Stop()
+	for {
+		for {
+			n, err := s.store.RelayChanges(ctx, publish)
+			s.metrics.relayed.Add(float64(n))
+			if err != nil && fault.KindOf(err) != fault.Unavailable {
+				return err
+			}
+			if n == 0 || err != nil {
+				break
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// retain removes what is past its time and settles issues, in one process at a time.
+func (s *Service) retain(ctx context.Context) error {
+	lease, ok, err := s.store.AcquireLease(ctx, "retention", s.holder, 30*time.Minute)
+	if err != nil || !ok {
+		return err
+	}
+	now := time.Now()
+	days, err := s.store.DropPartitions(ctx, now.Add(-s.retention))
+	if err != nil {
+		return err
+	}
+	if days > 0 {
+		slog.InfoContext(ctx, "events past the retention were removed", "days", days)
+	}
+	if err := s.store.ForgetSeen(ctx, now.Add(-s.retention)); err != nil {
+		return err
+	}
+	if err := s.store.ForgetOutcomeBatches(ctx, now.Add(-72*time.Hour)); err != nil {
+		return err
+	}
+	if err := s.store.ForgetCounts(ctx, now.Add(-s.retention)); err != nil {
+		return err
+	}
+	if err := s.store.SettleIssues(ctx, now); err != nil {
+		return err
+	}
+	return s.store.ReleaseLease(ctx, lease)
+}
+
+func (s *Service) measure(ctx context.Context) error {
+	outbox, facts, err := s.store.Waiting(ctx)
+	if err != nil {
+		return err
+	}
+	s.metrics.outboxAge.Set(outbox)
+	s.metrics.factsAge.Set(facts)
+	return nil
+}
