@@ -107,6 +107,12 @@ func (c cursor) zone() cursor {
 	return c.zoneName()
 }
 
+// maxDateText is how far the closing parenthesis of a date may be away, in bytes.
+const maxDateText = 256
+
+// ahead is the text that follows, as far as a date reaches.
+func (c cursor) ahead() string { return c.s[c.i:min(len(c.s), c.i+maxDateText)] }
+
 // end is the position after a match, 0 after a failure.
 func (c cursor) end() int {
 	if !c.ok {
@@ -206,7 +212,7 @@ func scriptDate(c cursor) cursor {
 	c = c.weekday().blank().month().blank().digits(2, 2).blank().digits(4, 4).blank()
 	c = c.digits(2, 2).lit(":").digits(2, 2).lit(":").digits(2, 2).blank().text("GMT").lit("+-").digits(4, 4)
 	if name := c.blank().lit("("); name.ok {
-		if n := strings.IndexByte(name.s[name.i:], ')'); n > 0 {
+		if n := strings.IndexByte(name.ahead(), ')'); n > 0 {
 			name.i += n + 1
 			return name
 		}
@@ -348,8 +354,8 @@ func oldMailDate(c cursor) cursor {
 // dateTimeObject: datetime.datetime(2006, 1, 2, 15, 4)
 func dateTimeObject(c cursor) int {
 	c = c.text("datetime.datetime(")
-	n := strings.IndexAny(c.s[c.i:], ")\n")
-	if n < 0 || c.s[c.i+n] == '\n' {
+	n := strings.IndexByte(c.ahead(), ')')
+	if n < 0 || strings.IndexByte(c.s[c.i:c.i+n], '\n') >= 0 {
 		return 0
 	}
 	return c.i + n + 1

@@ -104,7 +104,7 @@ func (r *run) message(k kind, s string) *node {
 	clean, changed := r.normalized(s)
 	n := r.text(k, clean)
 	if changed && clean != "" {
-		n.hint.code = hintStripped
+		n.code = hintStripped
 	}
 	return n
 }
@@ -154,8 +154,8 @@ func (r *run) nsError(ns *nsError) *node {
 		if s == "" {
 			continue
 		}
-		leaf := r.arena.node(kindLeaf)
-		leaf.text, leaf.on, leaf.next = s, true, n.first
+		leaf := r.arena.value(kindLeaf, s)
+		leaf.next = n.first
 		if n.first == nil {
 			_, err := strconv.Atoi(s)
 			leaf.number = err == nil && len(ns.Code) > 0

@@ -147,11 +147,17 @@ var componentWords = map[kind]string{
 
 func explainNode(n *node) Component {
 	c := Component{
-		ID: kindNames[n.kind], Name: kindNames[n.kind], Contributes: n.on, Hint: n.hint.String(),
-		Text: n.text, IsNumber: n.number,
+		ID: kindNames[n.kind], Name: kindNames[n.kind], Contributes: n.on, Hint: n.hint(),
 	}
 	if words, ok := componentWords[n.kind]; ok {
 		c.Name = words
+	}
+	if n.leaf {
+		leaf := Component{Contributes: true, Text: n.text, IsNumber: n.number}
+		if n.kind == kindLeaf {
+			return leaf
+		}
+		c.Values = append(c.Values, leaf)
 	}
 	for child := n.first; child != nil; child = child.next {
 		c.Values = append(c.Values, explainNode(child))

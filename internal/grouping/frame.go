@@ -47,8 +47,7 @@ func (r *run) filename(f *event.Frame, platform string) *node {
 	case name == "[native code]":
 		n.off(hintNativeCode)
 	case platform == "java" && strings.Contains(name, "$$_javassist"):
-		n.first.text = javassist.ReplaceAllString(name, javassistClean)
-		n.hint.code = hintJavassist
+		n.rewrite(javassist.ReplaceAllString(name, javassistClean), hintJavassist)
 	}
 	return n
 }
@@ -66,7 +65,7 @@ func (r *run) module(f *event.Frame, platform string) *node {
 			n.off(hintJavaLambda)
 		}
 		if clean, code := cleanJavaModule(f.Module); code != hintNone {
-			n.first.text, n.on, n.hint = clean, true, hint{code: code}
+			n.rewrite(clean, code)
 		}
 	}
 	return n
@@ -88,21 +87,45 @@ func (r *run) contextLine(f *event.Frame, fam family) *node {
 	return n
 }
 
-// foldBlanks strips the ends and makes every run of whitespace one blank. Text that is so already
-// is returned as it is.
+// foldBlanks strips the ends and makes every run of whitespace one blank. Only text with other
+// blanks inside is copied.
 func foldBlanks(s string) string {
-	tidy, last := true, true
-	for i := 0; i < len(s) && tidy; i++ {
-		c := s[i]
-		blank := c == ' '
-		tidy = c < utf8.RuneSelf && c > 0x1f && (!blank || !last)
-		last = blank
+	start := 0
+	for n := blankAt(s, start); n > 0; n = blankAt(s, start) {
+		start += n
 	}
-	if tidy && !last {
-		return s
+	s = s[start:]
+	var b []byte
+	end := 0 // of the last character that is no blank
+	for i := 0; i < len(s); {
+		n := blankAt(s, i)
+		if n == 0 {
+			w := runeWidth(s, i)
+			if b != nil {
+				b = append(b, s[i:i+w]...)
+			}
+			i += w
+			end = i
+			continue
+		}
+		from := i
+		for ; n > 0; n = blankAt(s, i) {
+			i += n
+		}
+		if i == len(s) {
+			break
+		}
+		if b == nil && s[from:i] != " " {
+			b = append(make([]byte, 0, len(s)), s[:from]...)
+		}
+		if b != nil {
+			b = append(b, ' ')
+		}
 	}
-	trimmed := strings.TrimFunc(s, func(r rune) bool { return blankAt(string(r), 0) > 0 })
-	return strings.Join(strings.FieldsFunc(trimmed, func(r rune) bool { return blankAt(string(r), 0) > 0 }), " ")
+	if b != nil {
+		return string(b)
+	}
+	return s[:end]
 }
 
 // erbSuffix matches the numbers that Ruby's template compiler appends to method names.
@@ -134,7 +157,7 @@ func (r *run) function(f *event.Frame, platform string, context *node) *node {
 		}
 	case familyJavaScript:
 		if short := afterDot(name); short != name {
-			n.first.text, n.hint.code = short, hintTrimmedFunction
+			n.rewrite(short, hintTrimmedFunction)
 		}
 		if f.Data.Sourcemap != "" && context != nil && context.on {
 			n.off(hintSourcemap)
@@ -161,21 +184,21 @@ func groupedFunction(f *event.Frame, platform string) string {
 }
 
 func cleanRuby(n *node) {
-	name := n.first.text
+	name := n.text
 	if strings.HasPrefix(name, "block ") {
-		n.first.text, n.hint.code = "block", hintRubyBlock
+		n.rewrite("block", hintRubyBlock)
 		return
 	}
 	if strings.Contains(name, "__") {
 		if clean := erbSuffix.ReplaceAllString(name, ""); clean != name {
-			n.first.text, n.hint.code = clean, hintERB
+			n.rewrite(clean, hintERB)
 		}
 	}
 }
 
 func cleanPHP(n *node) {
 	const anonymous = "class@anonymous"
-	name := n.first.text
+	name := n.text
 	if strings.HasPrefix(name, "[Anonymous") || strings.HasPrefix(name, anonymous+"\x00") {
 		n.off(hintAnonymousFunction)
 	}
@@ -183,7 +206,7 @@ func cleanPHP(n *node) {
 		return
 	}
 	if i := strings.LastIndex(name, "::"); i >= 0 {
-		n.first.text, n.on, n.hint = name[i+2:], true, hint{code: hintAnonymousClass}
+		n.rewrite(name[i+2:], hintAnonymousClass)
 	}
 }
 

@@ -68,10 +68,7 @@ func trimNative(name, platform string) string {
 	name = dropCloneMarks(name)
 	name = dropQualifiers(name)
 	name = protectNative.Replace(name)
-	name = gccLambda.ReplaceAllString(name, "lambda")
-	name = msvcLambda.ReplaceAllString(name, "lambda")
-	name = clangLambda.ReplaceAllString(name, "lambda")
-	name = msvcNamespace.ReplaceAllString(name, markAnonymous+"::")
+	name = nameLambdas(name)
 	name = outermost(name, '(', ')', func(inside string, _ int) string {
 		if inside == "anonymous namespace" || inside == "operator" {
 			return "(" + inside + ")"
@@ -84,6 +81,21 @@ func trimNative(name, platform string) string {
 		token = original
 	}
 	return dropSuffixes(token)
+}
+
+// nameLambdas calls what compilers number "lambda", and drops the number of anonymous namespaces.
+func nameLambdas(name string) string {
+	if strings.Contains(name, "lambda") {
+		name = gccLambda.ReplaceAllString(name, "lambda")
+		name = msvcLambda.ReplaceAllString(name, "lambda")
+	}
+	if strings.Contains(name, "$_") {
+		name = clangLambda.ReplaceAllString(name, "lambda")
+	}
+	if strings.Contains(name, "?A0x") {
+		name = msvcNamespace.ReplaceAllString(name, markAnonymous+"::")
+	}
+	return name
 }
 
 // plainNative reports whether a name has none of the characters that trimming acts upon, as most.
@@ -107,7 +119,9 @@ func plainNative(name string) bool {
 
 // dropSuffixes cuts what linkers and the Rust compiler append.
 func dropSuffixes(name string) string {
-	name = rustHash.ReplaceAllString(name, "")
+	if strings.Contains(name, "::h") {
+		name = rustHash.ReplaceAllString(name, "")
+	}
 	if strings.IndexByte(name, '@') < 0 {
 		return name
 	}

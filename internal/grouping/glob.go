@@ -36,6 +36,7 @@ type glob struct {
 	shape globShape
 	mode  globMode
 	text  string // the literal of the shape; of a regexp, a literal that any match begins with
+	need  string // of a regexp, a literal that any match contains
 	re    *regexp.Regexp
 }
 
@@ -62,7 +63,7 @@ func compileGlob(pattern string, mode globMode) *glob {
 	if err != nil {
 		return &glob{mode: mode}
 	}
-	g.re = re
+	g.re, g.need = re, strings.TrimPrefix(c.longest(), "/")
 	return g
 }
 
@@ -89,7 +90,7 @@ func (g *glob) match(v string) bool {
 	case shapeNever, shapeSuffix, shapeContains, shapeTail, shapeWithin:
 		return false
 	}
-	if g.text != "" && g.text[0] != '/' {
+	if g.text != "" && g.text[0] != '/' || !strings.Contains(v, g.need) {
 		return false
 	}
 	return g.test("/" + v)
@@ -112,7 +113,7 @@ func (g *glob) test(v string) bool {
 	case shapeWithin: // text begins and ends with a slash
 		return strings.HasPrefix(v, g.text[1:]) || strings.Contains(v, g.text)
 	case shapeRegexp:
-		return strings.HasPrefix(v, g.text) && g.re.MatchString(v)
+		return strings.HasPrefix(v, g.text) && strings.Contains(v, g.need) && g.re.MatchString(v)
 	}
 	return false
 }
@@ -137,7 +138,8 @@ type globCompiler struct {
 	re      strings.Builder
 	parts   []globPart
 	lits    []string // of the literal parts, "" for the others
-	depth   int      // of braces
+	braces  bool
+	depth   int // of braces
 }
 
 func (c *globCompiler) add(p globPart, re string) {
@@ -185,6 +187,7 @@ func (c *globCompiler) parse() bool {
 			continue
 		case ch == '{':
 			c.depth++
+			c.braces = true
 			c.add(partOther, `(?:`)
 		case ch == '}':
 			if c.depth == 0 {
@@ -313,6 +316,17 @@ func (c *globCompiler) shape() (globShape, string) {
 		return shapeContains, l[1]
 	}
 	return shapeRegexp, l[0]
+}
+
+// longest is the longest literal that every match contains.
+func (c *globCompiler) longest() string {
+	best := ""
+	for _, l := range c.lits {
+		if len(l) > len(best) && !c.braces {
+			best = l
+		}
+	}
+	return best
 }
 
 func partBytes(parts []globPart) []byte {

@@ -204,7 +204,7 @@ func (r *run) collectVariants() {
 			}
 			if i != r.winner && n.on {
 				n.off(hintPrecedence)
-				n.hint.text = hint
+				n.explain(hintPrecedence, hintDetail{text: hint})
 			}
 			if root == nil {
 				root = r.arena.node(slotKinds[s])

@@ -1,6 +1,7 @@
 package grouping
 
 import (
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -106,55 +107,64 @@ func runeWidth(s string, i int) int {
 	return n
 }
 
-// match returns the first pattern that matches at i and where its text ends, or 0 for the end.
+// match returns the first of the wanted patterns that matches at i and where its text ends, 0 for
+// the end when none does.
 func (sc *scanner) match(i int, want uint32) (pattern, int) {
-	c := sc.text[i]
-	if c >= utf8.RuneSelf || isDigit(c) {
-		return sc.first(i, want, patEmail, patInt+1)
+	want &= starts[sc.text[i]]
+	if want&^anywhere != 0 && wordBefore(sc.text, i) {
+		want &= anywhere
 	}
-	switch {
-	case isLetter(c):
-		return sc.first(i, want, patEmail, patGitSHA+1)
-	case c == '-':
-		return sc.first(i, want, patEmail, patInt+1)
-	case c == ':':
-		return sc.first(i, want, patIP, patIP+1)
-	case c == '\'' || c == '"':
-		if p, end := sc.first(i, want, patEmail, patEmail+1); end > 0 {
-			return p, end
-		}
-		return sc.first(i, want, patQuoted, patQuoted+1)
-	case mailChar[c]:
-		return sc.first(i, want, patEmail, patEmail+1)
-	}
-	return 0, 0
-}
-
-// first tries the wanted patterns from lo up to before hi. A boolean is the one pattern of letters
-// that follows an equals sign, so letters try it last.
-func (sc *scanner) first(i int, want uint32, lo, hi pattern) (pattern, int) {
-	word := wordBefore(sc.text, i)
-	for p := lo; p < hi; p++ {
-		if want&(1<<p) == 0 || word && !anywhere[p] {
-			continue
-		}
+	for ; want != 0; want &= want - 1 {
+		p := pattern(bits.TrailingZeros32(want))
 		if end := sc.at(p, i); end > i {
 			return p, end
 		}
 	}
-	if want&(1<<patBool) != 0 && i > 0 && sc.text[i-1] == '=' {
-		if end := boolAt(sc.text, i); end > i {
-			return patBool, end
-		}
-	}
 	return 0, 0
 }
 
-// anywhere lists the patterns that may start in the middle of a word. The others need a boundary,
+// anywhere holds the patterns that may start in the middle of a word. The others need a boundary,
 // or at least no word character, in front.
-var anywhere = [patCount]bool{
-	patEmail: true, patHostname: true, patDate: true, patDuration: true, patFloat: true,
-}
+const anywhere = 1<<patEmail | 1<<patHostname | 1<<patDate | 1<<patDuration | 1<<patFloat
+
+// starts holds the patterns that may begin with a byte. Bytes above ASCII may begin a digit.
+var starts = func() (table [256]uint32) {
+	const numbers = 1<<patDate | 1<<patDuration | 1<<patFloat | 1<<patInt
+	add := func(p pattern, chars string) {
+		for _, c := range []byte(chars) {
+			table[c] |= 1 << p
+		}
+	}
+	add(patURL, "whf")
+	add(patIP, ":")
+	add(patTraceparent, "01")
+	add(patDate, "MTWFSJADNOd")
+	add(patSwiftTxn, "t")
+	add(patHex, "-")
+	add(patFloat, "-")
+	add(patInt, "-")
+	add(patQuoted, `'"`)
+	add(patBool, "TtFf")
+	for i := range table {
+		c := byte(i)
+		if mailChar[c] {
+			table[i] |= 1 << patEmail
+		}
+		if isLabelChar(c) {
+			table[i] |= 1 << patHostname
+		}
+		if isHex(c) {
+			table[i] |= 1<<patIP | 1<<patUUID | 1<<patSHA1 | 1<<patMD5 | 1<<patHex
+		}
+		if isLowerHex(c) {
+			table[i] |= 1 << patGitSHA
+		}
+		if isDigit(c) || c >= utf8.RuneSelf {
+			table[i] |= numbers
+		}
+	}
+	return table
+}()
 
 // at returns where the text of one pattern that starts at i ends, 0 when there is none.
 func (sc *scanner) at(p pattern, i int) int {
@@ -192,6 +202,8 @@ func (sc *scanner) at(p pattern, i int) int {
 		return intAt(s, i)
 	case patQuoted:
 		return quotedAt(s, i)
+	case patBool:
+		return boolAt(s, i)
 	}
 	return 0
 }

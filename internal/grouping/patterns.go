@@ -260,8 +260,11 @@ func quotedAt(s string, i int) int {
 	return i + 1 + n + 1
 }
 
-// boolAt matches a truth value; the caller has seen the equals sign.
+// boolAt matches a truth value directly after an equals sign.
 func boolAt(s string, i int) int {
+	if !afterEquals(s, i) {
+		return 0
+	}
 	for _, word := range [...]string{"True", "true", "False", "false"} {
 		if strings.HasPrefix(s[i:], word) {
 			return i + len(word)

@@ -101,14 +101,16 @@ func (r *run) view(v view, frames []frameState, hits []hit) *node {
 			if frames[i].inApp != stateOn {
 				n.on = false
 			}
-			r.mark(n, &frames[i])
+			if r.complete {
+				mark(n, &frames[i])
+			}
 		}
 		i++
 	}
 	t.on = on > 0
 	if t.on && on < minFrames {
 		t.on = false
-		t.hint = hint{code: hintMinFrames, n: on}
+		t.explain(hintMinFrames, hintDetail{n: on})
 	}
 	return t
 }
@@ -118,7 +120,7 @@ func (r *run) copyFrames(v view, frames []frameState) (first *node) {
 	var last *node
 	for i, src := range r.nodes {
 		n := r.arena.node(kindFrame)
-		n.first, n.on, n.hint = src.first, src.on, src.hint
+		n.first, n.on, n.code = src.first, src.on, src.code
 		if v == viewApp && frames[i].inApp != stateOn {
 			n.on = false
 		}
@@ -171,8 +173,8 @@ func (r *run) contribute(first *node, n int, hits []hit) (minFrames int32) {
 		}
 	}
 	for i := range r.changes {
-		if c := &r.changes[i]; c.by != nil && c.node.on != c.before {
-			c.node.hint = hint{code: hintFrame, frame: frameNote{groupBy: c.by, on: c.node.on}}
+		if c := &r.changes[i]; r.complete && c.by != nil && c.node.on != c.before {
+			c.node.explain(hintFrame, hintDetail{frame: frameNote{groupBy: c.by, on: c.node.on}})
 		}
 	}
 	r.limitFrames(maxFrames)
@@ -199,17 +201,16 @@ func (r *run) limitFrames(limit int32) {
 		}
 		if count++; count > limit {
 			n.on = false
-			n.hint = hint{code: hintFrame, frame: frameNote{counted: true, maxOnly: limit}}
+			n.explain(hintFrame, hintDetail{frame: frameNote{counted: true, maxOnly: limit}})
 		}
 	}
 }
 
 // mark adds to a frame's hint who decided whether it is in-app, which the app view shows.
-func (r *run) mark(n *node, f *frameState) {
-	note := n.hint.frame
-	note.unless = n.hint.code
-	if n.hint.code == hintFrame {
-		note.unless = hintNone
+func mark(n *node, f *frameState) {
+	note := frameNote{unless: n.code}
+	if n.code == hintFrame {
+		note = n.detail.frame
 	}
 	note.showApp, note.inApp, note.joined = true, f.inApp == stateOn, n.on
 	client := f.frame.Data.ClientInApp
@@ -221,5 +222,5 @@ func (r *run) mark(n *node, f *frameState) {
 	case !note.inApp:
 		note.mark = markDefault
 	}
-	n.hint = hint{code: hintFrame, frame: note}
+	n.explain(hintFrame, hintDetail{frame: note})
 }

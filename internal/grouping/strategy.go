@@ -101,7 +101,7 @@ func (r *run) threads() components {
 		chosen = current[0]
 	case len(list) != 1:
 		n := r.arena.node(kindThreads)
-		n.hint = hint{code: hintThreadChoice, n: int32(len(crashed)), m: int32(len(current)), k: int32(len(list))}
+		n.explain(hintThreadChoice, hintDetail{n: int32(len(crashed)), m: int32(len(current)), k: int32(len(list))})
 		return components{slotApp: n}
 	}
 	trace := list[chosen].Stacktrace
@@ -142,7 +142,7 @@ func (r *run) apply(s *strategy) components {
 	}
 	if s.stacked {
 		switch a, b := app.contains(kindStacktrace), system.contains(kindStacktrace); {
-		case a && !b && system.hint.code != hintSameAsApp:
+		case a && !b && system.code != hintSameAsApp:
 			system.off(hintOnlyAppStack)
 		case b && !a:
 			app.off(hintOnlySystemStack)
