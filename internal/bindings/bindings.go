@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/tocsin-dev/tocsin/deploy"
+	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/bus"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/issue"
@@ -21,6 +22,14 @@ var (
 	Outcomes = bus.Queue[outcome.Batch]{Name: "outcomes"}
 	// Alerts are issue changes that alert rules are asked about.
 	Alerts = bus.Queue[issue.Change]{Name: "alerts"}
+)
+
+// The calls.
+var (
+	// TestRule sends one sample alert now.
+	TestRule = bus.Call[alert.TestRequest, alert.TestResult]{Name: "rules.test"}
+	// Redeliver queues finished deliveries again.
+	Redeliver = bus.Call[alert.RedeliverRequest, alert.RedeliverResult]{Name: "deliveries.redeliver"}
 )
 
 // Projects is what ingest knows of each project; the key is the project's id in decimal.

@@ -152,7 +152,7 @@ func (k Call[Req, Resp]) Serve(ctx context.Context, c *Conn, h func(ctx context.
 		return fault.New(fault.Denied, "%s is not bound as the server of %s", c.service, k.Name)
 	}
 	s := &server[Req, Resp]{c: c, name: k.Name, policy: policy, handle: h, stats: c.stats.edge("serve", k.Name),
-		encode: encoder[Resp](), decode: decoder[Req](), places: make(chan struct{}, policy.MaxConcurrency)}
+		encode: encoder[Resp](), decode: decoder[Req](), places: make(chan struct{}, policy.MaxConcurrency), ending: make(chan struct{})}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	svc, err := micro.AddService(c.nc, micro.Config{Name: callService(k.Name), Version: serverVersion, Description: policy.About})
@@ -167,8 +167,8 @@ func (k Call[Req, Resp]) Serve(ctx context.Context, c *Conn, h func(ctx context.
 	}
 	<-ctx.Done()
 	err = svc.Stop()
-	time.AfterFunc(drainWait, cancel)
-	s.wait()
+	defer time.AfterFunc(drainWait, cancel).Stop()
+	s.end()
 	if errors.Is(err, nats.ErrConnectionClosed) {
 		err = nil
 	}
@@ -185,19 +185,26 @@ type server[Req, Resp any] struct {
 	encode func([]byte, *Resp) ([]byte, error)
 	decode func([]byte, *Req) error
 	places chan struct{} // one per request in hand
+	ending chan struct{} // closed when no more are accepted
 }
 
-// accept starts a request once there is a place for it; until then later ones queue up.
+// accept starts a request once there is a place for it; until then later ones queue up. One that
+// comes while the server ends is told to try elsewhere.
 func (s *server[Req, Resp]) accept(ctx context.Context, r micro.Request) {
-	s.places <- struct{}{}
-	go func() {
-		defer func() { <-s.places }()
-		s.answer(ctx, r)
-	}()
+	select {
+	case s.places <- struct{}{}:
+		go func() {
+			defer func() { <-s.places }()
+			s.answer(ctx, r)
+		}()
+	case <-s.ending:
+		_ = r.Error(fault.Unavailable.String(), "the server is ending", nil) // the caller's deadline covers a lost answer
+	}
 }
 
-// wait returns once no request is in hand, and keeps new ones from starting.
-func (s *server[Req, Resp]) wait() {
+// end keeps new requests from starting and returns once none is in hand.
+func (s *server[Req, Resp]) end() {
+	close(s.ending)
 	for range cap(s.places) {
 		s.places <- struct{}{}
 	}
@@ -240,6 +247,9 @@ func (s *server[Req, Resp]) run(ctx context.Context, body []byte) (answer []byte
 		return nil, fault.Wrap(err, fault.Invalid, "the request of %s is malformed", s.name)
 	}
 	resp, err := s.handle(ctx, req)
+	if errors.Is(err, context.DeadlineExceeded) && fault.KindOf(err) == fault.Internal {
+		err = fault.Wrap(err, fault.Unavailable, "%s did not finish in time", s.name)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,22 +1,30 @@
 package bus
 
 import (
-	"errors"
+	"cmp"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
 )
 
 // checker turns the file into a Graph and gathers every complaint on the way.
 type checker struct {
-	f    *file
-	g    *Graph
-	errs []error
+	f          *file
+	g          *Graph
+	complaints []complaint
+}
+
+type complaint struct {
+	line int
+	text string
 }
 
 func (c *checker) say(line int, format string, args ...any) {
-	c.errs = append(c.errs, complain(line, format, args...))
+	c.complaints = append(c.complaints, complaint{line, fmt.Sprintf(format, args...)})
 }
 
 func (c *checker) run() (*Graph, error) {
@@ -26,10 +34,22 @@ func (c *checker) run() (*Graph, error) {
 	c.buckets()
 	c.external()
 	c.acyclic()
-	if len(c.errs) > 0 {
-		return nil, errors.Join(c.errs...)
+	return c.g, c.verdict()
+}
+
+// verdict is every complaint as one error, in the order of the lines.
+func (c *checker) verdict() error {
+	if len(c.complaints) == 0 {
+		return nil
 	}
-	return c.g, nil
+	slices.SortFunc(c.complaints, func(a, b complaint) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), strings.Compare(a.text, b.text))
+	})
+	var b strings.Builder
+	for _, m := range slices.Compact(c.complaints) {
+		fmt.Fprintf(&b, "\n  line %d: %s", m.line, m.text)
+	}
+	return fault.New(fault.Invalid, "the bindings are wrong:%s", b.String())
 }
 
 func (c *checker) services() {

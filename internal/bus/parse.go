@@ -157,11 +157,11 @@ func knownFields[T any](n *yaml.Node) error {
 }
 
 func complain(line int, format string, args ...any) error {
-	return fault.New(fault.Invalid, "bindings line %d: %s", line, fmt.Sprintf(format, args...))
+	return fault.New(fault.Invalid, "the bindings are wrong:\n  line %d: %s", line, fmt.Sprintf(format, args...))
 }
 
-// ParseGraph reads and validates a bindings file. fault.Invalid: the text names the line and what
-// is wrong there; all problems found are joined.
+// ParseGraph reads and validates a bindings file. fault.Invalid: the text names what is wrong,
+// with its line.
 func ParseGraph(text []byte) (*Graph, error) {
 	if len(text) > maxGraphBytes {
 		return nil, fault.New(fault.TooLarge, "bindings are %d bytes, %d at most", len(text), maxGraphBytes)
@@ -185,5 +185,9 @@ func ParseGraph(text []byte) (*Graph, error) {
 		Services: map[string]Service{}, Calls: map[string]CallPolicy{}, Queues: map[string]QueuePolicy{},
 		Buckets: map[string]BucketPolicy{}, External: map[string]ExternalPolicy{},
 	}}
-	return c.run()
+	g, err := c.run()
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
 }

@@ -11,8 +11,8 @@ import (
 type Permission struct {
 	Publish   []string
 	Subscribe []string
-	// Responses lets it answer requests it received, one message each.
-	Responses bool
+	// Responses is how many messages may answer one request it received; 0 is none.
+	Responses int
 }
 
 // ResponseWait is how long an answer to a request is let through.
@@ -69,7 +69,9 @@ func (p *Permission) call(identity, name string, k CallPolicy) {
 		p.Publish = append(p.Publish, callSubject(name))
 	}
 	if k.Server == identity {
-		p.Responses = true
+		// One answer, and discovery: a request for all endpoints is answered by each, and the
+		// broker counts each delivery of it as well.
+		p.Responses += 4
 		p.Subscribe = append(p.Subscribe, callSubject(name))
 		for _, verb := range []string{"PING", "STATS", "INFO"} {
 			own := "$SRV." + verb + "." + callService(name)
@@ -108,13 +110,24 @@ func (p *Permission) observe(g *Graph) {
 	}
 }
 
+const configHead = `# Written by "tocsin bindings nats-config". The listener and TLS go into a file of your own that
+# includes this one. Two jetstream blocks do not add up, the last one wins: put store_dir and
+# limits into the one below.
+
+max_payload: %d
+
+jetstream {
+  sync_interval: always # an acknowledged message is on the disk
+}
+
+`
+
 // NATSConfig writes what a nats-server's configuration needs: the account, a user for each
 // identity and what it may do, and the settings that the bus counts on. secrets maps identities
 // to passwords, plain or bcrypt; an identity without one is left out.
 func (g *Graph) NATSConfig(secrets map[string]string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Written by `tocsin bindings nats-config`; include it from the server's own file.\n\n")
-	fmt.Fprintf(&b, "max_payload: %d\n\njetstream {\n  # an acknowledged message is on the disk\n  sync_interval: always\n}\n\n", MaxPayload)
+	fmt.Fprintf(&b, configHead, MaxPayload)
 	fmt.Fprintf(&b, "accounts {\n  TOCSIN {\n    jetstream: enabled\n    users: [\n")
 	for _, identity := range g.Identities() {
 		secret, ok := secrets[identity]
@@ -125,8 +138,8 @@ func (g *Graph) NATSConfig(secrets map[string]string) string {
 		fmt.Fprintf(&b, "      {\n        user: %s\n        password: %s\n        permissions {\n", quote(identity), quote(secret))
 		writeSubjects(&b, "publish", p.Publish)
 		writeSubjects(&b, "subscribe", p.Subscribe)
-		if p.Responses {
-			fmt.Fprintf(&b, "          allow_responses { max: 1, expires: %q }\n", ResponseWait)
+		if p.Responses > 0 {
+			fmt.Fprintf(&b, "          allow_responses { max: %d, expires: %q }\n", p.Responses, ResponseWait)
 		}
 		b.WriteString("        }\n      }\n")
 	}

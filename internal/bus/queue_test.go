@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,25 +69,28 @@ func consume(t testing.TB, c *bus.Conn, h bus.Handler[job]) (stop func()) {
 	return stop
 }
 
-func publishAll(t testing.TB, c *bus.Conn, from, to int) {
+// publishAll publishes jobs from ≤ n < to, all at once, each until it is acknowledged. It returns
+// how often each was repeated: what timed out may be stored all the same.
+func publishAll(t testing.TB, c *bus.Conn, from, to int) (repeats map[int]int) {
 	t.Helper()
 	p, err := jobs.Publisher(c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	repeats = map[int]int{}
+	var mu sync.Mutex
 	var all sync.WaitGroup
 	for n := from; n < to; n++ {
 		all.Go(func() {
-			for {
-				err := p.Publish(context.Background(), job{N: n, Text: fmt.Sprint("job ", n)})
-				if err == nil {
-					return
-				}
-				t.Logf("publish %d: %v", n, err)
+			for p.Publish(context.Background(), job{N: n, Text: fmt.Sprint("job ", n)}) != nil {
+				mu.Lock()
+				repeats[n]++
+				mu.Unlock()
 			}
 		})
 	}
 	all.Wait()
+	return repeats
 }
 
 // until waits for a condition that other goroutines bring about.
@@ -127,16 +131,73 @@ func TestEveryPublishedMessageIsConsumedOnce(t *testing.T) {
 	t.Parallel()
 	srv := natstest.NewGraph(t, graph(t))
 	var got tally
-	consume(t, srv.Conn("back"), func(_ context.Context, batch []job) ([]bus.Reject, error) {
+	stop := consume(t, srv.Conn("back"), func(_ context.Context, batch []job) ([]bus.Reject, error) {
 		got.add(batch)
 		return nil, nil
 	})
 	const want = 1000
-	publishAll(t, srv.Conn("front"), 0, want)
+	repeats := publishAll(t, srv.Conn("front"), 0, want)
 	until(t, "all consumed", func() bool { return got.count() == want })
+	stop()
 	for n, times := range got.seen {
-		if times != 1 {
-			t.Errorf("message %d: want once, got %d times", n, times)
+		if times > 1+repeats[n] {
+			t.Errorf("message %d: want it once, repeated %d times, got it %d times", n, repeats[n], times)
 		}
+	}
+}
+
+func benchmarkPublish(b *testing.B, publishers int) {
+	srv := natstest.NewGraph(b, graph(b))
+	blobs := bus.Queue[blob]{Name: "jobs"}
+	p, err := blobs.Publisher(srv.Conn("front"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	var consumed atomic.Int64
+	var ends sync.WaitGroup
+	defer ends.Wait()
+	defer cancel()
+	back := srv.Conn("back")
+	ends.Go(func() {
+		_ = blobs.Consume(ctx, back, func(_ context.Context, batch []blob) ([]bus.Reject, error) {
+			consumed.Add(int64(len(batch)))
+			return nil, nil
+		})
+	})
+	work := make(chan struct{}, publishers)
+	msg := make(blob, 12<<10)
+	var left sync.WaitGroup
+	for range publishers {
+		left.Go(func() {
+			for range work {
+				for p.Publish(ctx, msg) != nil {
+					b.Log("published again") // the broker took longer than the deadline
+				}
+			}
+		})
+	}
+	b.SetBytes(int64(len(msg)))
+	b.ReportAllocs()
+	for b.Loop() {
+		work <- struct{}{}
+	}
+	close(work)
+	left.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "published/s")
+	until(b, "all consumed", func() bool { return consumed.Load() >= int64(b.N) })
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "consumed/s")
+}
+
+// blob is a message of plain bytes.
+type blob []byte
+
+func (m *blob) AppendBinary(b []byte) ([]byte, error) { return append(b, *m...), nil }
+func (m *blob) UnmarshalBinary(b []byte) error        { *m = b; return nil }
+
+// BenchmarkQueue publishes 12 KiB messages, synced, and consumes them beside that.
+func BenchmarkQueue(b *testing.B) {
+	for _, n := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("publishers=%d", n), func(b *testing.B) { benchmarkPublish(b, n) })
 	}
 }

@@ -47,7 +47,8 @@ type Server struct {
 	secrets  map[string]string // by identity, new at each start
 
 	mu      sync.Mutex
-	current *natsserver.Server // nil while restarting or stopped
+	current *natsserver.Server // nil while restarting, halted or stopped
+	halted  bool               // by Halt: not to be restarted
 	stopped bool
 
 	cancel context.CancelFunc
@@ -104,8 +105,8 @@ func (s *Server) options() *natsserver.Options {
 
 func permissions(p bus.Permission) *natsserver.Permissions {
 	out := &natsserver.Permissions{Publish: allow(p.Publish), Subscribe: allow(p.Subscribe)}
-	if p.Responses {
-		out.Response = &natsserver.ResponsePermission{MaxMsgs: 1, Expires: bus.ResponseWait}
+	if p.Responses > 0 {
+		out.Response = &natsserver.ResponsePermission{MaxMsgs: p.Responses, Expires: bus.ResponseWait}
 	}
 	return out
 }
@@ -139,6 +140,26 @@ func (s *Server) launch() error {
 	}
 	s.current = srv
 	return nil
+}
+
+// Halt ends the server and leaves it down until Resume: to its clients the broker is away.
+func (s *Server) Halt() {
+	s.mu.Lock()
+	s.halted = true
+	s.mu.Unlock()
+	s.halt()
+}
+
+// Resume starts the server again after Halt, on the same data. fault.Unavailable: it did not start.
+func (s *Server) Resume(ctx context.Context) error {
+	err := s.launch()
+	if err == nil {
+		err = s.ensure(ctx)
+	}
+	s.mu.Lock()
+	s.halted = false
+	s.mu.Unlock()
+	return err
 }
 
 // halt ends the running server, if any, after it wrote what it holds.

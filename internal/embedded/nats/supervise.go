@@ -31,6 +31,12 @@ func (s *Server) supervise(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		s.mu.Lock()
+		halted := s.halted
+		s.mu.Unlock()
+		if halted {
+			continue
+		}
 		if err := s.Healthy(); err != nil {
 			s.log.ErrorContext(ctx, "embedded broker failed, restarting it", "err", err)
 			s.restart(ctx)

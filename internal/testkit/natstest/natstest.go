@@ -69,3 +69,13 @@ func (s *Server) NC(identity string) *nats.Conn {
 	s.t.Cleanup(nc.Close)
 	return nc
 }
+
+// Restart stops the broker without warning and starts it again on the same data, as a crash and a
+// supervisor would. Connections find the new one by themselves.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.Halt()
+	if err := s.Resume(t.Context()); err != nil {
+		t.Fatalf("restart broker: %v", err)
+	}
+}
