@@ -1,0 +1,206 @@
+package ingest
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/dsn"
+	"github.com/tocsin-dev/tocsin/internal/envelope"
+	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/outcome"
+	"github.com/tocsin-dev/tocsin/internal/quota"
+)
+
+// receipt is what a client is told of what it sent.
+type receipt struct {
+	id     event.ID // zero when nothing needed one
+	limits []quota.Limit
+}
+
+// accept takes the items of an envelope: the event is made durable, what is not kept is counted.
+// Nothing is taken when it returns an error. fault.Invalid, fault.TooLarge: the envelope breaks a
+// rule. fault.Limited: limits left nothing of it, or there is no room for the event; the receipt
+// then has the limits to tell.
+func (s *Service) accept(ctx context.Context, q *request, env *envelope.Envelope) (receipt, error) {
+	if err := checkHeader(q, &env.Header); err != nil {
+		return receipt{}, err
+	}
+	if name, err := checkItems(env.Items, s.cfg.MaxEventBytes); err != nil {
+		reason := outcome.ReasonInvalidEnvelope
+		if name != "" {
+			reason = outcome.ReasonTooLarge + ":" + name
+		}
+		s.refuse(q, env.Items, outcome.Invalid, reason)
+		return receipt{}, err
+	}
+	p := sortItems(env)
+	rec := receipt{id: p.id}
+	if p.main != nil && s.limited(q, p, &rec) {
+		if !p.others {
+			s.refuse(q, env.Items, outcome.RateLimited, outcome.ReasonKeyQuota)
+			return rec, errQuota(rec.limits[0].After)
+		}
+		p.main = nil
+	}
+	if p.main != nil && p.spec.stored {
+		if err := s.keep(ctx, q, env, p); err != nil {
+			kind, reason := lost(err, &rec)
+			s.refuse(q, env.Items, kind, reason)
+			return rec, err
+		}
+	}
+	for i := range env.Items {
+		s.countItem(q, env, p, i)
+	}
+	return rec, nil
+}
+
+// checkHeader compares an envelope's DSN, when it has one, with how the request authenticated.
+// Rule: getsentry/relay relay-server/src/envelope/mod.rs (parse_request)
+func checkHeader(q *request, h *envelope.Header) error {
+	if h.DSN == "" {
+		return nil
+	}
+	d, err := dsn.Parse(h.DSN)
+	switch {
+	case err != nil:
+		return envelope.Malformed(envelope.ErrInvalidHeader)
+	case d.Project != q.client.project:
+		return mismatch("project id")
+	case d.Key != q.auth.Key:
+		return mismatch("public key")
+	}
+	return nil
+}
+
+func mismatch(what string) error {
+	return envelope.Malformed(fault.New(fault.Invalid, "%s header mismatch between envelope and request", what))
+}
+
+// plan says what is done with each item of an envelope.
+type plan struct {
+	id      event.ID
+	main    *envelope.Item // the event; nil when there is none
+	spec    itemSpec       // of main
+	limited bool           // main and what belongs to it are dropped by a limit
+	logs    int            // log containers
+	others  bool           // there are items besides main and what belongs to it
+}
+
+// sortItems finds the one event of an envelope and the id of everything that belongs to it.
+func sortItems(env *envelope.Envelope) *plan {
+	p := &plan{id: env.Header.EventID}
+	needsID := false
+	for i := range env.Items {
+		spec := specOf(&env.Items[i])
+		switch {
+		case spec.event && p.main == nil:
+			p.main, p.spec = &env.Items[i], spec
+		case spec.single:
+			p.logs++
+		}
+		needsID = needsID || spec.needsID
+		p.others = p.others || !spec.needsID
+	}
+	if p.id.IsZero() && p.main != nil {
+		// The id in the payload is the next best: a client that repeats the request repeats it.
+		if head, err := scanEvent(p.main.Payload); err == nil {
+			p.id = head.id
+		}
+	}
+	if p.id.IsZero() && needsID {
+		p.id = newEventID()
+	}
+	return p
+}
+
+// newEventID makes a random id.
+func newEventID() (id event.ID) {
+	_, _ = rand.Read(id[:]) // never fails
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id
+}
+
+// limitCategories are what a client key's own limit covers.
+// Rule: getsentry/sentry src/sentry/constants.py (DataCategory.error_categories)
+var limitCategories = []outcome.Category{outcome.Default, outcome.Error, outcome.Security}
+
+// limited takes one unit of the key's rate for the event; when there is none it notes the limit.
+func (s *Service) limited(q *request, p *plan, rec *receipt) bool {
+	c := q.client
+	if c.rate == nil || !p.spec.stored {
+		return false
+	}
+	after, ok := s.limiter.Allow(c.rateName, *c.rate, 1)
+	if ok {
+		return false
+	}
+	p.limited = true
+	rec.limits = append(rec.limits, quota.Limit{After: after, Categories: limitCategories, Scope: quota.ScopeKey, Reason: outcome.ReasonKeyQuota})
+	return true
+}
+
+// errQuota answers when limits left nothing of an envelope.
+// Rule: getsentry/relay relay-server/src/endpoints/common.rs (BadStoreRequest::RateLimited)
+func errQuota(after time.Duration) error {
+	return fault.New(fault.Limited, "dropped data due to a quota or internal rate limit being reached").
+		RetryAfter(time.Duration(quota.Seconds(after)) * time.Second)
+}
+
+// keep makes the event durable.
+func (s *Service) keep(ctx context.Context, q *request, env *envelope.Envelope, p *plan) error {
+	raw := q.raw(p.main.Type, p.id, p.main.Payload)
+	raw.SentAt = env.Header.SentAt
+	if p.main.Type == "raw_security" {
+		reports, reason := convertReports(q, p.main.Payload, p.main.Release, p.main.Environment)
+		if reason != "" {
+			s.drop(q, outcome.Security, outcome.Invalid, reason, 1)
+			return nil
+		}
+		raw.ItemType, raw.Payload = "security", reports[0]
+	}
+	return s.store(ctx, &raw)
+}
+
+// fullWait is how long clients are told to wait when neither queue nor spool takes an event.
+const fullWait = 60 * time.Second
+
+// lost says how an event that could not be made durable is counted, and tells the client to wait
+// when that helps.
+func lost(err error, rec *receipt) (outcome.Kind, string) {
+	if fault.KindOf(err) != fault.Limited {
+		return outcome.Invalid, outcome.ReasonInternal
+	}
+	rec.limits = append(rec.limits, quota.Limit{After: fullWait, Scope: quota.ScopeOrganization, Reason: outcome.ReasonBackpressure})
+	return outcome.RateLimited, outcome.ReasonBackpressure
+}
+
+// refuse counts every item of an envelope that is refused whole.
+func (s *Service) refuse(q *request, list []envelope.Item, kind outcome.Kind, reason string) {
+	for i := range list {
+		quantities(&list[i], specOf(&list[i]), func(c outcome.Category, n int64) {
+			s.drop(q, c, kind, reason, n)
+		})
+	}
+}
+
+// countItem counts item i of an accepted envelope, unless the processor will.
+func (s *Service) countItem(q *request, env *envelope.Envelope, p *plan, i int) {
+	it := &env.Items[i]
+	spec := specOf(it)
+	kind, reason := outcome.Filtered, outcome.ReasonNotStored
+	switch {
+	case it == p.main && spec.stored:
+		return
+	case spec.needsID && p.limited:
+		kind, reason = outcome.RateLimited, outcome.ReasonKeyQuota
+	case spec.event && it != p.main, spec.single && p.logs > 1:
+		kind, reason = outcome.Invalid, outcome.ReasonDuplicateItem
+	case spec.counting == countReport:
+		s.countReport(q, it.Payload)
+		return
+	}
+	quantities(it, spec, func(c outcome.Category, n int64) { s.drop(q, c, kind, reason, n) })
+}

@@ -1,0 +1,13 @@
+package ingest
+
+import "net/netip"
+
+// Config is the settings of ingest.
+type Config struct {
+	TrustedProxies     []netip.Prefix `help:"Networks of proxies whose X-Forwarded-For is believed." default:"127.0.0.0/8,::1/128" env:"TOCSIN_TRUSTED_PROXIES"`
+	MaxEnvelopeBytes   int64          `help:"Largest envelope, in bytes after its content encoding is undone." default:"209715200" env:"TOCSIN_MAX_ENVELOPE_BYTES"`
+	MaxEventBytes      int64          `help:"Largest event, in bytes." default:"1048576" env:"TOCSIN_MAX_EVENT_BYTES"`
+	MaxCompressedBytes int64          `help:"Largest request body that has a content encoding, in bytes as sent." default:"20971520" env:"TOCSIN_MAX_COMPRESSED_BYTES"`
+	BodyMemoryBytes    int64          `help:"Memory that request bodies may take together, in bytes; a third is kept for bodies up to 1 MiB." default:"402653184" env:"TOCSIN_BODY_MEMORY_BYTES"`
+	SpoolBytes         int64          `help:"Disk space for events accepted while the queue is away, in bytes." default:"1073741824" env:"TOCSIN_SPOOL_BYTES"`
+}
