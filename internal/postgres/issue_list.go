@@ -64,6 +64,7 @@ type listedIssue struct {
 	Resolution   *issue.Resolution
 	Snooze       *issue.Snooze
 	StatusAt     *time.Time
+	Hits         int // of the whole list; only lists have it
 }
 
 func (r *listedIssue) row(p project.Project) (IssueRow, error) {
@@ -86,23 +87,24 @@ func text(s *string) string {
 	return *s
 }
 
-// collectIssueRows reads rows of issueFields and names their projects.
-func collectIssueRows(rows pgx.Rows, projects []project.Project) ([]IssueRow, error) {
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[listedIssue])
+// collectIssueRows reads rows of issueFields, and of hits, and names their projects.
+func collectIssueRows(rows pgx.Rows, projects []project.Project) (list []IssueRow, hits int, err error) {
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[listedIssue])
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	byID := make(map[int64]project.Project, len(projects))
 	for _, p := range projects {
 		byID[p.ID] = p
 	}
-	list := make([]IssueRow, len(found))
+	list = make([]IssueRow, len(found))
 	for i := range found {
+		hits = found[i].Hits
 		if list[i], err = found[i].row(byID[found[i].ProjectID]); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	return list, nil
+	return list, hits, nil
 }
 
 // ListIssues returns one page of an organization's issues. fault.Invalid: the cursor, or a value
@@ -130,20 +132,17 @@ func (st *Store) ListIssues(ctx context.Context, org int64, q IssueQuery) (Issue
 	}
 	var page IssuePage
 	err = st.read(ctx, func(tx pgx.Tx) error {
-		rows, err := c.page(ctx, tx, column, from, given, q.Limit)
+		rows, hits, err := c.page(ctx, tx, column, from, given, q.Limit)
 		if err != nil {
 			return err
 		}
 		var links pageLinks
 		page.Rows, links = paged(rows, q.Limit, from, given, q.Sort.place)
 		page.Prev, page.Next, page.HasPrev, page.HasNext = links.Prev, links.Next, links.HasPrev, links.HasNext
-		if !given && !links.HasNext {
-			page.Hits = len(page.Rows)
-			return nil
+		if hits < 0 {
+			hits, err = c.hits(ctx, tx)
 		}
-		page.Hits, err = c.hits(ctx, tx)
-		page.HitsCapped = page.Hits > HitsMax
-		page.Hits = min(page.Hits, HitsMax)
+		page.Hits, page.HitsCapped = min(hits, HitsMax), hits > HitsMax
 		return err
 	})
 	return page, translate(err, "list the issues of organization %d", org)
@@ -162,15 +161,21 @@ func (s IssueSort) place(r IssueRow) (value, id int64) {
 	return r.LastSeen.UnixMicro(), r.ID
 }
 
-// selection begins a statement over the issues of each project and status that remain, which is
-// how the indexes are laid out: each pair is one walk of an index. %[1]s is what is selected, there
-// and in each walk, %[2]s the conditions, %[3]s how it ends.
-const selection = `select %[1]s from unnest(@projects::bigint[]) as p(id) cross join unnest(@statuses::smallint[]) as s(status)
-	cross join lateral (select %[4]s from issues i where i.project_id = p.id and i.status = s.status %[2]s %[3]s) as i %[3]s`
+// selection finds the places of issues in each project and status that remain, which is how the
+// indexes are laid out: each pair is one walk of an index. %[1]s is the column sorted by, %[2]s the
+// conditions, %[3]s how each walk ends.
+const selection = `select i.project_id, i.id, i.place from unnest(@projects::bigint[]) as p(id) cross join unnest(@statuses::smallint[]) as s(status)
+	cross join lateral (select i.project_id, i.id, %[1]s as place from issues i where i.project_id = p.id and i.status = s.status %[2]s %[3]s) as i`
 
-func (c *conditions) page(ctx context.Context, tx pgx.Tx, column string, from cursor, given bool, limit int) ([]IssueRow, error) {
+// countedWalks is how many walks of an index may go on to HitsMax: for that many, a first page is
+// counted while it is found.
+const countedWalks = 4
+
+// page reads one row more than limit. hits is how many rows the conditions hold for, up to one
+// more than HitsMax; negative when they were not counted.
+func (c *conditions) page(ctx context.Context, tx pgx.Tx, column string, from cursor, given bool, limit int) (list []IssueRow, hits int, err error) {
 	if len(c.projects) == 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
 	order, compare := " desc", " < "
 	if from.back {
@@ -184,13 +189,23 @@ func (c *conditions) page(ctx context.Context, tx pgx.Tx, column string, from cu
 		}
 		where += " and (" + column + ", i.id)" + compare + "(" + c.arg(value) + ", " + c.arg(from.id) + ")"
 	}
-	c.args["limit"] = limit + 1
-	end := "order by " + column + order + ", i.id" + order + " limit @limit"
-	rows, err := c.run(ctx, tx, fmt.Sprintf(selection, issueFields, where, end, issueFields))
-	if err != nil {
-		return nil, err
+	counted := !given && len(c.projects)*len(c.statusList()) <= countedWalks
+	c.args["limit"], c.args["walk"] = limit+1, limit+1
+	if counted {
+		c.args["walk"] = HitsMax + 1
 	}
-	return collectIssueRows(rows, c.projects)
+	sorted := "order by place" + order + ", i.id" + order + " limit "
+	sql := "with w as materialized (" + fmt.Sprintf(selection, column, where, sorted+"@walk") + " " + sorted + "@walk) select " + issueFields +
+		", (select count(*) from w) as hits from (select * from w i " + sorted + "@limit) as w" +
+		" join issues i on i.project_id = w.project_id and i.id = w.id order by w.place" + order + ", i.id" + order
+	rows, err := c.run(ctx, tx, sql)
+	if err != nil {
+		return nil, 0, err
+	}
+	if list, hits, err = collectIssueRows(rows, c.projects); !counted {
+		hits = -1
+	}
+	return list, hits, err
 }
 
 // hits counts what the conditions hold for, up to one more than HitsMax.
@@ -199,7 +214,7 @@ func (c *conditions) hits(ctx context.Context, tx pgx.Tx) (n int, err error) {
 		return 0, nil
 	}
 	c.args["limit"] = HitsMax + 1
-	rows, err := c.run(ctx, tx, "select count(*) from ("+fmt.Sprintf(selection, "1", c.conditionText(), "limit @limit", "1")+") as hits")
+	rows, err := c.run(ctx, tx, "select count(*) from ("+fmt.Sprintf(selection, "1", c.conditionText(), "limit @limit")+" limit @limit) as hits")
 	if err != nil {
 		return 0, err
 	}

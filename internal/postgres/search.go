@@ -118,8 +118,7 @@ var textColumns = map[search.Field]string{
 func (c *conditions) term(t search.Term) error {
 	switch t.Field {
 	case search.FieldText:
-		pattern := c.arg(contains(t.Values[0].Text))
-		c.andMaybe("i.title ilike "+pattern+" or i.culprit ilike "+pattern, t.Negated)
+		c.andMaybe("i.search_text like lower("+c.arg(contains(t.Values[0].Text))+"::text)", t.Negated)
 	case search.FieldTitle:
 		c.insensitive("i.title", t)
 	case search.FieldCulprit:
@@ -195,9 +194,15 @@ func (c *conditions) matches(column string, values []search.Value) string {
 		parts = append(parts, column+" = any("+c.arg(exact)+"::text[])")
 	}
 	if len(patterns) > 0 {
-		parts = append(parts, column+" ilike any("+c.arg(patterns)+"::text[])")
+		parts = append(parts, c.like(column, patterns))
 	}
 	return strings.Join(parts, " or ")
+}
+
+// like is the condition that a text matches one of the patterns in any case. Bytes are compared:
+// that takes half the time of ilike.
+func (c *conditions) like(column string, patterns []string) string {
+	return "lower(" + column + `) collate "C" like any(array(select lower(p) from unnest(` + c.arg(patterns) + "::text[]) as p))"
 }
 
 // insensitive is matches for titles, whose case does not count.
@@ -206,7 +211,7 @@ func (c *conditions) insensitive(column string, t search.Term) {
 	for i, v := range t.Values {
 		patterns[i] = likeEscaper.Replace(v.Text)
 	}
-	c.andMaybe(column+" ilike any("+c.arg(patterns)+"::text[])", t.Negated)
+	c.andMaybe(c.like(column, patterns), t.Negated)
 }
 
 func (c *conditions) numbers(column string, t search.Term, number func(search.Value) int64) {
