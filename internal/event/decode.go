@@ -219,7 +219,10 @@ func (d *decoding) finish() {
 		e.Type = d.security
 	}
 	if d.wiped > 0 {
-		d.reject("", "invalid_data", "text that cannot be stored was replaced", nil)
+		data := Object{
+			{"reason", Value(`"text that cannot be stored was replaced"`)}, {"count", Value(itoa(d.wiped))},
+		}
+		d.meta = d.meta.add("", Remarks{Errors: []MetaError{{"invalid_data", data}}})
 	}
 	e.Errors = append(e.Errors, d.errs...)
 	e.Meta = d.client.merge(d.meta)

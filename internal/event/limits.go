@@ -19,6 +19,7 @@ const (
 	maxList       = 100  // source lines, fingerprint parts, integrations
 	maxErrors     = 100  // processing errors
 	maxMeta       = 1000 // fields with remarks
+	maxRemarks    = 20   // of one kind on one field, from which on no more are added
 	maxOriginal   = 500  // bytes of a rejected value that are kept for display
 	maxPath       = 500  // bytes of the path of a field with remarks
 )

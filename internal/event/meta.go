@@ -34,8 +34,12 @@ func writable(path string) bool {
 }
 
 func (r Remarks) join(more Remarks) Remarks {
-	r.Remarks = append(slices.Clip(r.Remarks), more.Remarks...)
-	r.Errors = append(slices.Clip(r.Errors), more.Errors...)
+	if len(r.Remarks) < maxRemarks {
+		r.Remarks = append(slices.Clip(r.Remarks), more.Remarks...)
+	}
+	if len(r.Errors) < maxRemarks {
+		r.Errors = append(slices.Clip(r.Errors), more.Errors...)
+	}
 	if r.Length == 0 {
 		r.Length = more.Length
 	}

@@ -76,15 +76,27 @@ func (e *Event) errorMetadata(x *Exception) Metadata {
 		m.Function = first(f.Function, f.RawFunction)
 	}
 	m.Location = m.Filename
-	switch line := cutTitle(firstLine(x.Value)); {
-	case m.Type == "":
-		m.Title = first(m.Function, "<unknown>")
-	case line == "":
-		m.Title = m.Type
-	default:
-		m.Title = m.Type + ": " + line
-	}
+	m.Title = e.errorTitle(x, m)
 	return m
+}
+
+// errorTitle is "type: value". A synthetic type of a native crash is the name of a signal, which
+// says less than the function; synthetic types elsewhere are as good as real ones.
+func (e *Event) errorTitle(x *Exception, m Metadata) string {
+	if x.synthetic() {
+		switch e.Platform {
+		case "native", "cocoa", "objc", "swift", "c":
+			return first(m.Function, "<unknown>")
+		}
+	}
+	kind, line := cutTo(x.Type, typeLength), cutTitle(firstLine(x.Value))
+	switch {
+	case kind == "":
+		return first(line, m.Function, "<unknown>")
+	case line == "":
+		return kind
+	}
+	return kind + ": " + line
 }
 
 func (x *Exception) synthetic() bool {

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"strings"
 	"unicode/utf8"
 )
@@ -224,6 +225,9 @@ func (o Object) text(name string) string {
 func textOf(v Value) (string, bool) {
 	if len(v) == 0 || v[0] != '"' {
 		return "", false
+	}
+	if bytes.IndexByte(v, '\\') < 0 {
+		return string(v[1 : len(v)-1]), true
 	}
 	r := reader{b: v, s: string(v)}
 	return r.text(), true

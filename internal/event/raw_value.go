@@ -264,15 +264,17 @@ func (r *reader) other(to *Object, name string) {
 	if r.null() {
 		return
 	}
-	v := r.raw(name)
-	if v == nil {
+	at := to.index(name)
+	if at < 0 && len(*to) >= maxList {
+		r.reject(name, "value_too_long", "too many members", nil)
+		r.skip(maxDepth)
 		return
 	}
-	if at := to.index(name); at >= 0 {
+	switch v := r.raw(name); {
+	case v == nil:
+	case at >= 0:
 		(*to)[at].Value = v
-		return
-	}
-	if len(*to) < maxList {
+	default:
 		*to = append(*to, Member{Name: name, Value: v})
 	}
 }

@@ -21,6 +21,8 @@ type reader struct {
 	calls int // frames kept in all stack traces
 	wiped int // NULs removed, surrogates and bad UTF-8 replaced, numbers turned to text
 
+	rejected int // fields lost
+
 	path []step
 	meta Meta
 	errs []ProcessingError
@@ -186,6 +188,9 @@ func (r *reader) invalid(name, want string) {
 
 // reject records that a field was lost: a remark at its path and a processing error.
 func (r *reader) reject(name, kind, reason string, sent Value) {
+	if r.rejected++; r.rejected > maxMeta {
+		return // a document that is wrong so often needs no further proof
+	}
 	path := r.pathTo(name)
 	data := Object{{Name: "reason", Value: appendString(nil, reason)}}
 	r.meta = r.meta.add(path, Remarks{Errors: []MetaError{{Kind: kind, Data: data}}, Value: sent})

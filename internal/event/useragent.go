@@ -12,7 +12,7 @@ import (
 var agents = sync.OnceValue(func() *uaparser.Parser {
 	p, err := uaparser.New(uaparser.WithCacheSize(4096))
 	if err != nil {
-		return nil // the definitions are compiled in; without them no agent is known
+		panic("user-agent definitions that are compiled in do not load: " + err.Error())
 	}
 	return p
 })
@@ -30,20 +30,23 @@ func (n *normalizer) userAgent() {
 	if n.Platform == "javascript" {
 		osName = "os"
 	}
-	needed := !n.hasContext("browser") || !n.hasContext(osName) || !n.hasContext("device")
-	if !needed {
+	h := readHints(n.Request)
+	n.addContext("browser", h.browser)
+	n.addContext(osName, h.os)
+	n.addContext("device", h.device)
+	agent := n.Request.Header("User-Agent")
+	if agent == "" || len(agent) > longestAgent {
 		return
 	}
-	h := readHints(n.Request)
-	var client uaparser.Client
-	if agent := n.Request.Header("User-Agent"); agent != "" && len(agent) <= longestAgent {
-		if p := agents(); p != nil {
-			client = *p.Parse(agent)
-		}
+	if !n.hasContext("browser") {
+		n.addContext("browser", browserContext(agents().ParseUserAgent(agent)))
 	}
-	n.addContext("browser", h.browser, browserContext(client.UserAgent))
-	n.addContext(osName, h.os, osContext(client.Os))
-	n.addContext("device", h.device, deviceContext(client.Device))
+	if !n.hasContext(osName) {
+		n.addContext(osName, osContext(agents().ParseOs(agent)))
+	}
+	if !n.hasContext("device") {
+		n.addContext("device", deviceContext(agents().ParseDevice(agent)))
+	}
 }
 
 func (n *normalizer) hasContext(name string) bool {
@@ -55,16 +58,10 @@ func (n *normalizer) hasContext(name string) bool {
 	return false
 }
 
-// addContext adds the first of the blocks that says something, unless there is one by this name.
-func (n *normalizer) addContext(name string, blocks ...Object) {
-	if n.hasContext(name) {
-		return
-	}
-	for _, o := range blocks {
-		if o != nil {
-			n.Contexts = append(n.Contexts, Context{name, o})
-			return
-		}
+// addContext adds a block that says something, unless there is one by this name.
+func (n *normalizer) addContext(name string, o Object) {
+	if o != nil && !n.hasContext(name) {
+		n.Contexts = append(n.Contexts, Context{name, o})
 	}
 }
 
