@@ -17,10 +17,8 @@ var lastID atomic.Int64
 // NewID returns a positive id that is greater than every one before it in this process, grows
 // with time, and is unlikely to be made by another process: 41 bits of milliseconds and 22 random
 // ones. Tables still enforce that it is unique.
-func NewID() int64 { return newIDAt(time.Now()) }
-
-func newIDAt(now time.Time) int64 {
-	id := (now.UnixMilli()-idEpoch)<<idRandomBits | rand.Int64N(1<<idRandomBits)
+func NewID() int64 {
+	id := idAt(time.Now(), rand.Int64N(1<<idRandomBits))
 	for {
 		last := lastID.Load()
 		if id <= last {
@@ -31,3 +29,5 @@ func newIDAt(now time.Time) int64 {
 		}
 	}
 }
+
+func idAt(now time.Time, random int64) int64 { return (now.UnixMilli()-idEpoch)<<idRandomBits | random }

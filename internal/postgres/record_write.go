@@ -239,15 +239,19 @@ func queueOutcomes(b *pgx.Batch, tally map[outcome.Key]int64) {
 	if len(tally) == 0 {
 		return
 	}
+	sums := make(map[outcome.Key]int64, len(tally)) // reasons may become equal by what the column takes
+	for k, n := range tally {
+		k.Reason = clean(k.Reason, maxReason)
+		sums[k] += n
+	}
 	var projects, keys, counts []int64
 	var minutes []time.Time
 	var categories, kinds []int16
 	var reasons []string
-	for _, k := range slices.SortedFunc(maps.Keys(tally), compareOutcomes) {
-		projects, keys, counts = append(projects, k.Project), append(keys, k.KeyID), append(counts, tally[k])
-		minutes = append(minutes, k.Minute)
+	for _, k := range slices.SortedFunc(maps.Keys(sums), compareOutcomes) {
+		projects, keys, counts = append(projects, k.Project), append(keys, k.KeyID), append(counts, sums[k])
+		minutes, reasons = append(minutes, k.Minute), append(reasons, k.Reason)
 		categories, kinds = append(categories, int16(k.Category)), append(kinds, int16(k.Kind))
-		reasons = append(reasons, clean(k.Reason, maxReason))
 	}
 	b.Queue(sqlAddOutcomes, pgx.StrictNamedArgs{"projects": projects, "minutes": minutes, "keys": keys, "categories": categories,
 		"kinds": kinds, "reasons": reasons, "counts": counts})
