@@ -132,22 +132,28 @@ func (st *Store) ListDeliveries(ctx context.Context, q DeliveryQuery) (DeliveryP
 	return page, nil
 }
 
-// DeliveryWithAttempts reads one entry of the delivery log and its tries, oldest first.
-// fault.Unknown: the project has no such delivery.
-func (st *Store) DeliveryWithAttempts(ctx context.Context, project, id int64) (DeliveryRow, []alert.Attempt, error) {
-	rows, _ := st.db.Query(ctx, sqlDelivery, pgx.StrictNamedArgs{"project": project, "id": id}) // Collect reports a failed Query
-	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[DeliveryRow])
-	if err != nil {
-		return DeliveryRow{}, nil, translate(err, "read delivery %d of project %d", id, project)
-	}
-	rows, _ = st.db.Query(ctx, sqlAttempts, pgx.StrictNamedArgs{"project": project, "id": id, "limit": maxAttempts})
-	tries, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (a alert.Attempt, err error) {
-		var ms int64
-		err = r.Scan(&a.Number, &a.StartedAt, &ms, &a.Status, &a.Error, &a.Response)
-		a.Duration = time.Duration(ms) * time.Millisecond
-		return a, err
+// DeliveryWithAttempts reads one entry of the delivery log and its tries, oldest first, as they
+// stood at one moment. fault.Unknown: the project has no such delivery.
+func (st *Store) DeliveryWithAttempts(ctx context.Context, project, id int64) (row DeliveryRow, tries []alert.Attempt, err error) {
+	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = pgx.BeginTxFunc(ctx, st.db, snapshot, func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, sqlDelivery, pgx.StrictNamedArgs{"project": project, "id": id}) // Collect reports a failed Query
+		row, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[DeliveryRow])
+		if err != nil {
+			return err
+		}
+		rows, _ = tx.Query(ctx, sqlAttempts, pgx.StrictNamedArgs{"project": project, "id": id, "limit": maxAttempts})
+		tries, err = pgx.CollectRows(rows, scanAttempt)
+		return err
 	})
-	return row, tries, translate(err, "read the tries of delivery %d of project %d", id, project)
+	return row, tries, translate(err, "read delivery %d of project %d", id, project)
+}
+
+func scanAttempt(r pgx.CollectableRow) (a alert.Attempt, err error) {
+	var ms int64
+	err = r.Scan(&a.Number, &a.StartedAt, &ms, &a.Status, &a.Error, &a.Response)
+	a.Duration = time.Duration(ms) * time.Millisecond
+	return a, err
 }
 
 // Backlog is what waits to be delivered, in all projects.
