@@ -121,8 +121,8 @@ func (p *params) percent(t string) (string, bool) {
 			}
 			name, t = t[1:end], t[end+1:]
 		}
-		t = strings.TrimLeft(t, "#0- +.*123456789l")
-		if t == "" || !alphanumeric(t[0]) {
+		t = strings.TrimLeft(t, "#0-+.*123456789l")
+		if t == "" || !strings.ContainsRune("sdiufFgGeExXocrapqv", rune(t[0])) {
 			return "", false
 		}
 		s, ok := p.take(name)

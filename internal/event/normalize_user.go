@@ -15,7 +15,7 @@ func (n *normalizer) addresses() {
 		client = n.d.ClientIP.Unmap().WithZone("").String()
 	}
 	mode := ""
-	if n.SDK != nil {
+	if n.SDK != nil && n.SDK.InferIP != "legacy" {
 		mode = n.SDK.InferIP
 	}
 	n.remoteAddress(mode, client)
