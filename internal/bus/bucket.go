@@ -136,7 +136,14 @@ func (w *watch[T]) once(ctx context.Context) error {
 	if err != nil {
 		return translate(err, "watch bucket %s", w.bucket)
 	}
-	defer func() { _ = watcher.Stop() }() // it may have ended by itself
+	defer func() {
+		_ = watcher.Stop() // it may have ended by itself
+		// The client may be blocked on a value that nobody takes any more.
+		go func() {
+			for range watcher.Updates() {
+			}
+		}()
+	}()
 	seen := map[string]bool{}
 	for {
 		select {

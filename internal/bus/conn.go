@@ -51,6 +51,9 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	if _, ok := o.Graph.Services[o.Service]; !ok && o.Service != Admin {
 		return nil, fault.New(fault.Invalid, "%q is not a service of the bindings", o.Service)
 	}
+	if o.URL == "" && o.InProcess == nil {
+		return nil, fault.New(fault.Invalid, "a bus connection needs an address")
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}

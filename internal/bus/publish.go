@@ -52,7 +52,13 @@ func (q Queue[T]) Publisher(c *Conn) (*Publisher[T], error) {
 // of making it durable. fault.Unavailable, within 300 ms: the message may or may not have been
 // stored; it is safe to publish it again. fault.TooLarge: above 4 MiB.
 func (p *Publisher[T]) Publish(ctx context.Context, msg T) error {
-	return p.packs.publish(ctx, func(b []byte) ([]byte, error) { return p.encode(b, &msg) })
+	return p.packs.publish(ctx, 1, func(_ int, b []byte) ([]byte, error) { return p.encode(b, &msg) })
+}
+
+// PublishAll is Publish for several messages that belong together, such as what a spool held. It
+// returns nil once all are durable; after an error any of them may have been stored.
+func (p *Publisher[T]) PublishAll(ctx context.Context, msgs []T) error {
+	return p.packs.publish(ctx, len(msgs), func(i int, b []byte) ([]byte, error) { return p.encode(b, &msgs[i]) })
 }
 
 // packer fills packs from many callers and sends them from a fixed number of goroutines.
@@ -107,21 +113,44 @@ func newBreaker[T any](c *Conn, stats *edge) *gobreaker.CircuitBreaker[T] {
 	})
 }
 
-func (p *packer) publish(ctx context.Context, write func([]byte) ([]byte, error)) error {
+// publish puts count messages into packs and waits for all of those.
+func (p *packer) publish(ctx context.Context, count int, write func(i int, b []byte) ([]byte, error)) error {
 	if p.breaker.State() == gobreaker.StateOpen {
 		return p.stats.fail(fault.New(fault.Unavailable, "queue %s is away", p.queue).RetryAfter(breakerPause))
 	}
-	start := time.Now()
-	k, err := p.join(traceText(ctx), start, write)
-	if err != nil {
-		return p.stats.fail(err)
+	start, trace := time.Now(), traceText(ctx)
+	var first *pack
+	var more []*pack // after first, when there is more than one
+	for i := range count {
+		k, err := p.join(trace, start, func(b []byte) ([]byte, error) { return write(i, b) })
+		if err != nil {
+			return p.stats.fail(err)
+		}
+		if first == nil {
+			first = k
+		} else if last := len(more) - 1; k != first && (last < 0 || more[last] != k) {
+			more = append(more, k)
+		}
+	}
+	err := p.await(ctx, first)
+	for _, k := range more {
+		if e := p.await(ctx, k); err == nil {
+			err = e
+		}
+	}
+	p.stats.observe(time.Since(start), err)
+	return err
+}
+
+func (p *packer) await(ctx context.Context, k *pack) error {
+	if k == nil {
+		return nil
 	}
 	select {
 	case <-k.done:
-		p.stats.observe(time.Since(start), k.err)
 		return k.err
 	case <-ctx.Done():
-		return p.stats.fail(fault.Wrap(ctx.Err(), fault.Unavailable, "publish to queue %s", p.queue))
+		return fault.Wrap(ctx.Err(), fault.Unavailable, "publish to queue %s", p.queue)
 	}
 }
 
@@ -192,6 +221,9 @@ func (p *packer) take() *pack {
 func (p *packer) store(k *pack) error {
 	ctx, cancel := context.WithDeadline(p.c.ctx, k.born.Add(publishWait))
 	defer cancel()
+	if ctx.Err() != nil {
+		return fault.New(fault.Unavailable, "queue %s does not keep up", p.queue)
+	}
 	msg := &nats.Msg{Subject: queueSubject(p.queue), Data: *k.buf}
 	var id [2 * len(k.id)]byte
 	hex.Encode(id[:], k.id[:])

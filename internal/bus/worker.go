@@ -43,6 +43,7 @@ func (w *worker[T]) work(ctx context.Context, arrivals <-chan *delivery) error {
 }
 
 // batch settles every pack of ds: acknowledged, asked for again, or its guilty messages buried.
+// An error is a failure of the infrastructure.
 func (w *worker[T]) batch(ctx context.Context, ds []*delivery) error {
 	defer keepAlive(ds, heartbeat)()
 	// What is in hand is finished even when the consumer is told to stop, within drainWait.
@@ -61,29 +62,30 @@ func (w *worker[T]) settle(ctx context.Context, ds []*delivery) error {
 	}
 	switch {
 	case err == nil:
-		return w.ackAll(ctx, ds)
+		w.ackAll(ctx, ds)
+		return nil
 	case infrastructure(err):
-		return w.releaseAll(ctx, ds, err)
+		return w.releaseAll(ds, err)
 	case len(ds) > 1:
 		// One bad message must not hold up its neighbours: each pack is tried by itself.
-		var failed error
-		for i, d := range ds {
-			if failed = w.settle(ctx, ds[i:i+1]); failed != nil {
-				return errors.Join(failed, w.releaseAll(ctx, ds[i+1:], failed))
+		for i := range ds {
+			if failed := w.settle(ctx, ds[i:i+1]); failed != nil {
+				return w.releaseAll(ds[i+1:], failed)
 			}
-			_ = d
 		}
 		return nil
 	}
 	d := ds[0]
 	if fault.KindOf(err).Retryable() && d.attempt <= w.policy.MaxRetries {
 		w.log.WarnContext(ctx, "queue batch failed", "err", err, "attempt", d.attempt)
-		return ignoreLost(d.retry(step(w.policy.Backoff, d.attempt)))
+		_ = d.retry(step(w.policy.Backoff, d.attempt)) // the broker gives it again after ackWait if this is lost
+		return nil
 	}
 	if err := w.bisect(ctx, entries, err); err != nil {
-		return w.releaseAll(ctx, ds, err)
+		return w.releaseAll(ds, err)
 	}
-	return w.ackAll(ctx, ds)
+	w.ackAll(ctx, ds)
+	return nil
 }
 
 // read decodes all messages of ds. What cannot be decoded is buried.
@@ -197,17 +199,16 @@ func (w *worker[T]) bisect(ctx context.Context, entries []entry[T], cause error)
 	return nil
 }
 
-func (w *worker[T]) ackAll(ctx context.Context, ds []*delivery) error {
+func (w *worker[T]) ackAll(ctx context.Context, ds []*delivery) {
 	for _, d := range ds {
 		if err := d.ack(); err != nil {
 			w.log.WarnContext(ctx, "queue acknowledgement lost", "err", err)
 		}
 	}
-	return nil
 }
 
 // releaseAll hands packs back after a failure of the infrastructure, and passes that on.
-func (w *worker[T]) releaseAll(_ context.Context, ds []*delivery, cause error) error {
+func (w *worker[T]) releaseAll(ds []*delivery, cause error) error {
 	for _, d := range ds {
 		_ = d.release(firstPause) // the broker gives it again after ackWait if this is lost
 	}
@@ -218,10 +219,6 @@ func (w *worker[T]) releaseAll(_ context.Context, ds []*delivery, cause error) e
 func infrastructure(err error) bool {
 	return err != nil && (fault.KindOf(err) == fault.Unavailable || errors.Is(err, context.Canceled))
 }
-
-// ignoreLost drops the error of a negative acknowledgement: the broker gives the pack again after
-// ackWait anyway.
-func ignoreLost(error) error { return nil }
 
 // panicked is a recovered panic with its stack.
 type panicked struct {

@@ -94,7 +94,7 @@ func (s *Server) options() *natsserver.Options {
 		JetStream: true, StoreDir: s.o.Dir, SyncAlways: !s.o.RelaxedSync,
 		JetStreamMaxStore: s.maxStore + bus.StoreOverhead(s.o.Graph), JetStreamMaxMemory: memoryStore,
 		MaxPayload: bus.MaxPayload, MaxPending: maxPending,
-		StreamMaxBufferedSize: maxPending, LameDuckDuration: time.Second, LameDuckGracePeriod: 100 * time.Millisecond,
+		StreamMaxBufferedSize: maxPending,
 	}
 	for identity, secret := range s.secrets {
 		opts.Users = append(opts.Users, &natsserver.User{Username: identity, Password: secret,
@@ -220,7 +220,8 @@ func (s *Server) Raw(identity string) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// Stop ends the server: clients are told, then everything is written. It waits for ctx at most.
+// Stop ends the server once everything it holds is written. It waits until ctx ends at most.
+// Services are to be ended before.
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopped = true

@@ -15,6 +15,8 @@ import (
 const (
 	firstRestart   = time.Second
 	longestRestart = time.Minute
+	// unhealthyChecks in a row make a restart: a stream that is just being made looks broken.
+	unhealthyChecks = 2
 	// leastFree is the free part of the disk below which a restart is pointless, in percent.
 	leastFree = 5
 )
@@ -25,6 +27,7 @@ const (
 func (s *Server) supervise(ctx context.Context) {
 	tick := time.NewTicker(healthPeriod)
 	defer tick.Stop()
+	failures := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,10 +37,13 @@ func (s *Server) supervise(ctx context.Context) {
 		s.mu.Lock()
 		halted := s.halted
 		s.mu.Unlock()
-		if halted {
+		err := s.Healthy()
+		if halted || err == nil {
+			failures = 0
 			continue
 		}
-		if err := s.Healthy(); err != nil {
+		if failures++; failures >= unhealthyChecks {
+			failures = 0
 			s.log.ErrorContext(ctx, "embedded broker failed, restarting it", "err", err)
 			s.restart(ctx)
 		}

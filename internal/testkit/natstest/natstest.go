@@ -14,7 +14,7 @@ import (
 	embedded "github.com/tocsin-dev/tocsin/internal/embedded/nats"
 )
 
-const storeBytes = 256 << 20
+const storeBytes = 1 << 30
 
 // Server is a running broker with the streams of one graph.
 type Server struct {
