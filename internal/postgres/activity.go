@@ -1,0 +1,197 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/project"
+)
+
+func sortByTime[T any](list []T, at func(T) time.Time) {
+	slices.SortStableFunc(list, func(a, b T) int { return at(b).Compare(at(a)) })
+}
+
+// MaxChanged is how many issues one change may name.
+const MaxChanged = 1000
+
+const sqlIssuesForChange = `
+	select i.id, i.project_id, i.number, i.type, i.title, i.culprit, i.platform, i.logger, i.level, i.metadata,
+		i.status, i.substatus, i.priority, i.is_unhandled, i.first_seen, i.last_seen, i.times_seen, i.user_count,
+		i.first_release, i.last_release, i.assignee, i.version, i.resolution, i.snooze, i.status_at
+	from issues i where i.project_id = any(@projects::bigint[]) and i.id = any(@ids::bigint[])
+	order by i.project_id, i.id for update`
+
+const sqlChangeIssue = `
+	update issues set status = @status, substatus = @substatus, priority = @priority, assignee = nullif(@assignee::text, ''),
+		resolution = @resolution::text::jsonb, snooze = @snooze::text::jsonb, status_at = @status_at, version = version + 1
+	where project_id = @project and id = @id`
+
+const sqlInsertActivity = `
+	insert into activities (project_id, id, issue_id, type, user_id, data, created_at)
+	values (@project, @id, @issue, @type, nullif(@user::bigint, 0), @data::text::jsonb, @at)`
+
+// ChangeIssues does the action to those of an organization's issues that have one of the ids, and
+// writes to their histories what changed; user is who asked, 0 a program. It returns the issues as
+// they are now. Doing it twice changes nothing. fault.Invalid: the action contradicts itself, or
+// names a release, user or state that does not fit.
+func (st *Store) ChangeIssues(ctx context.Context, org int64, ids []int64, a issue.Action, user int64) ([]IssueRow, error) {
+	if len(ids) > MaxChanged {
+		return nil, fault.New(fault.TooLarge, "at most %d issues are changed at once", MaxChanged)
+	}
+	projects, err := st.Projects(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.checkAssignee(ctx, org, a.Assignee); err != nil {
+		return nil, err
+	}
+	var changed []IssueRow
+	err = retry(ctx, func() error {
+		return pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error {
+			changed, err = changeIssues(ctx, tx, projects, ids, a, user, time.Now().UTC())
+			return err
+		})
+	})
+	return changed, translate(err, "change issues of organization %d", org)
+}
+
+func changeIssues(ctx context.Context, tx pgx.Tx, projects []project.Project, ids []int64, a issue.Action, user int64, now time.Time) ([]IssueRow, error) {
+	c := conditions{projects: projects}
+	rows, _ := tx.Query(ctx, sqlIssuesForChange, pgx.StrictNamedArgs{"projects": c.projectIDs(), "ids": ids})
+	list, _, err := collectIssueRows(rows, projects)
+	if err != nil {
+		return nil, err
+	}
+	if err := oneProject(list, a); err != nil {
+		return nil, err
+	}
+	if len(list) > 0 && a.Resolution != nil {
+		if a.Resolution, err = knownRelease(ctx, tx, list[0].Project, *a.Resolution); err != nil {
+			return nil, err
+		}
+	}
+	b := &pgx.Batch{}
+	for i := range list {
+		if err := list[i].queueChange(b, a, user, now); err != nil {
+			return nil, err
+		}
+	}
+	if b.Len() == 0 {
+		return list, nil
+	}
+	return list, tx.SendBatch(ctx, b).Close()
+}
+
+// oneProject refuses what names a release and issues of several projects.
+func oneProject(list []IssueRow, a issue.Action) error {
+	if a.Resolution == nil {
+		return nil
+	}
+	for i := range list {
+		if list[i].Project != list[0].Project {
+			return fault.New(fault.Invalid, "Cannot set resolved in release for multiple projects.")
+		}
+	}
+	return nil
+}
+
+const sqlLatestRelease = `
+	select version from releases where project_id = @project order by first_seen desc, version desc limit 1`
+
+const sqlHasRelease = `select exists (select from releases where project_id = @project and version = @version)`
+
+// knownRelease fills in the newest release, and refuses a release the project does not have.
+func knownRelease(ctx context.Context, tx pgx.Tx, project int64, r issue.Resolution) (*issue.Resolution, error) {
+	if r.InNextRelease || r.InRelease == "latest" {
+		var latest string
+		if err := tx.QueryRow(ctx, sqlLatestRelease, pgx.StrictNamedArgs{"project": project}).Scan(&latest); err != nil {
+			if fault.KindOf(translate(err, "")) == fault.Unknown {
+				return nil, fault.New(fault.Invalid, "No release data present in the system.")
+			}
+			return nil, err
+		}
+		if r.InNextRelease {
+			r.AfterRelease = latest
+		} else {
+			r.InRelease = latest
+		}
+		return &r, nil
+	}
+	var known bool
+	if err := tx.QueryRow(ctx, sqlHasRelease, pgx.StrictNamedArgs{"project": project, "version": r.InRelease}).Scan(&known); err != nil {
+		return nil, err
+	}
+	if !known && r.InRelease != "" {
+		return nil, fault.New(fault.Invalid, "Unable to find a release with the given version.")
+	}
+	return &r, nil
+}
+
+// queueChange applies the action to the row, and queues what must be written when it changed it.
+func (r *IssueRow) queueChange(b *pgx.Batch, a issue.Action, user int64, now time.Time) error {
+	before := issue.State{Status: r.Status, Substatus: r.Substatus, Resolution: r.Resolution, Snooze: r.Snooze, Priority: r.Priority,
+		Assignee: r.Assignee, FirstSeen: r.FirstSeen, TimesSeen: r.TimesSeen, UserCount: r.UserCount}
+	if r.StatusAt != nil {
+		before.StatusAt = *r.StatusAt
+	}
+	s, acts, err := issue.Apply(before, a, user, now)
+	if err != nil || len(acts) == 0 {
+		return err
+	}
+	resolution, err1 := optionalJSON(s.Resolution)
+	snooze, err2 := optionalJSON(s.Snooze)
+	if err := errOr(err1, err2); err != nil {
+		return err
+	}
+	r.Status, r.Substatus, r.Priority, r.Assignee, r.Resolution, r.Snooze = s.Status, s.Substatus, s.Priority, s.Assignee, s.Resolution, s.Snooze
+	r.Version++
+	if !s.StatusAt.IsZero() {
+		r.StatusAt = &s.StatusAt
+	}
+	b.Queue(sqlChangeIssue, pgx.StrictNamedArgs{"status": r.Status, "substatus": r.Substatus, "priority": r.Priority, "assignee": r.Assignee,
+		"resolution": resolution, "snooze": snooze, "status_at": r.StatusAt, "project": r.Project, "id": r.ID})
+	for _, act := range acts {
+		data, err := json.Marshal(act.Data)
+		if err != nil {
+			return err
+		}
+		if act.Data == nil {
+			data = []byte("{}")
+		}
+		b.Queue(sqlInsertActivity, pgx.StrictNamedArgs{"project": r.Project, "id": NewID(), "issue": r.ID, "type": act.Type, "user": user,
+			"data": string(data), "at": now})
+	}
+	return nil
+}
+
+const sqlIsMember = `
+	select exists (select from memberships m join users u on u.id = m.user_id
+		where m.organization_id = @org and m.user_id = @user and u.is_active)`
+
+// checkAssignee refuses who is no member of the organization.
+func (st *Store) checkAssignee(ctx context.Context, org int64, assignee *string) error {
+	if assignee == nil || *assignee == "" {
+		return nil
+	}
+	kind, number, _ := strings.Cut(*assignee, ":")
+	user, err := strconv.ParseInt(number, 10, 64)
+	if kind != "user" || err != nil {
+		return fault.New(fault.Invalid, "Cannot assign to non-team member")
+	}
+	var member bool
+	if err := st.db.QueryRow(ctx, sqlIsMember, pgx.StrictNamedArgs{"org": org, "user": user}).Scan(&member); err != nil {
+		return translate(err, "look up user %d", user)
+	}
+	if !member {
+		return fault.New(fault.Invalid, "Cannot assign to non-team member")
+	}
+	return nil
+}

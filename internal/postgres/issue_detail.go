@@ -1,0 +1,200 @@
+package postgres
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/project"
+)
+
+// errNoResource is what everything answers that does not exist, or not for the caller.
+func errNoResource() error { return fault.New(fault.Unknown, "The requested resource does not exist") }
+
+// One issue of any of an organization's projects, by id.
+const sqlIssueByID = `
+	select i.id, i.project_id, i.number, i.type, i.title, i.culprit, i.platform, i.logger, i.level, i.metadata,
+		i.status, i.substatus, i.priority, i.is_unhandled, i.first_seen, i.last_seen, i.times_seen, i.user_count,
+		i.first_release, i.last_release, i.assignee, i.version, i.resolution, i.snooze, i.status_at
+	from issues i where i.project_id = any(@projects::bigint[]) and i.id = any(@ids::bigint[])`
+
+// IssuesByID returns those of an organization's issues that have one of the ids, in no order.
+func (st *Store) IssuesByID(ctx context.Context, org int64, ids []int64) ([]IssueRow, error) {
+	projects, err := st.Projects(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	c := conditions{projects: projects}
+	rows, _ := st.db.Query(ctx, sqlIssueByID, pgx.StrictNamedArgs{"projects": c.projectIDs(), "ids": ids})
+	list, _, err := collectIssueRows(rows, projects)
+	return list, translate(err, "find issues of organization %d", org)
+}
+
+// IssueByID returns one issue of an organization. fault.Unknown: it has none of that id.
+func (st *Store) IssueByID(ctx context.Context, org, id int64) (IssueRow, error) {
+	list, err := st.IssuesByID(ctx, org, []int64{id})
+	if err == nil && len(list) == 0 {
+		err = errNoResource()
+	}
+	if err != nil {
+		return IssueRow{}, err
+	}
+	return list[0], nil
+}
+
+const sqlIssueByNumber = `select id from issues where project_id = @project and number = @number`
+
+// IssueByShortID returns the issue of an organization that people call "CHECKOUT-1F2", in any
+// case. fault.Unknown: it has none of that name.
+func (st *Store) IssueByShortID(ctx context.Context, org int64, shortID string) (IssueRow, error) {
+	slug, number, ok := project.ParseShortID(shortID)
+	if !ok {
+		return IssueRow{}, errNoResource()
+	}
+	p, err := st.Project(ctx, org, slug)
+	if err != nil || p.Slug != slug {
+		return IssueRow{}, errOr(err, errNoResource())
+	}
+	var id int64
+	if err := st.db.QueryRow(ctx, sqlIssueByNumber, pgx.StrictNamedArgs{"project": p.ID, "number": number}).Scan(&id); err != nil {
+		return IssueRow{}, translate(err, "The requested resource does not exist")
+	}
+	return st.IssueByID(ctx, org, id)
+}
+
+func errOr(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+const sqlIssueTagKeys = `
+	select key, count(*) as unique_values, sum(times_seen)::bigint as total
+	from issue_tags where project_id = @project and issue_id = @issue and (@key::text = '' or key = @key)
+	group by key order by total desc, key limit 200`
+
+const sqlIssueTagValues = `
+	select t.key, t.value, t.times_seen, t.first_seen, t.last_seen
+	from unnest(@keys::text[]) as k(key) cross join lateral (
+		select key, value, times_seen, first_seen, last_seen from issue_tags
+		where project_id = @project and issue_id = @issue and key = k.key
+		order by times_seen desc, value limit @top) as t`
+
+// IssueTags lists the tags of an issue, most frequent first, each with its top most frequent
+// values. With a key, only that one.
+func (st *Store) IssueTags(ctx context.Context, project, issue int64, key string, top int) ([]TagKey, error) {
+	var list []TagKey
+	err := st.read(ctx, func(tx pgx.Tx) error {
+		args := pgx.StrictNamedArgs{"project": project, "issue": issue, "key": key}
+		rows, _ := tx.Query(ctx, sqlIssueTagKeys, args)
+		var err error
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k TagKey, err error) {
+			return k, row.Scan(&k.Key, &k.UniqueValues, &k.TotalValues)
+		})
+		if err != nil || top <= 0 {
+			return err
+		}
+		keys, at := make([]string, len(list)), make(map[string]int, len(list))
+		for i, k := range list {
+			keys[i], at[k.Key] = k.Key, i
+		}
+		rows, _ = tx.Query(ctx, sqlIssueTagValues, pgx.StrictNamedArgs{"project": project, "issue": issue, "keys": keys, "top": min(top, maxTagValues)})
+		values, err := pgx.CollectRows(rows, pgx.RowToStructByName[TagValue])
+		for _, v := range values {
+			list[at[v.Key]].Top = append(list[at[v.Key]].Top, v)
+		}
+		return err
+	})
+	return list, translate(err, "list the tags of issue %d", issue)
+}
+
+// maxTagValues is how many values of one tag are listed.
+const maxTagValues = 1000
+
+// TagSort is an order of tag values.
+type TagSort string
+
+// The orders: most frequent, latest seen, first seen latest.
+const (
+	TagsByCount TagSort = "-count"
+	TagsByDate  TagSort = "-date"
+	TagsByAge   TagSort = "-age"
+)
+
+// IssueTagValues lists the values of one tag of an issue, at most 1,000.
+func (st *Store) IssueTagValues(ctx context.Context, project, issue int64, key string, sort TagSort) ([]TagValue, error) {
+	list, err := st.IssueTags(ctx, project, issue, key, maxTagValues)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	values := list[0].Top
+	switch sort {
+	case TagsByDate:
+		sortByTime(values, func(v TagValue) time.Time { return v.LastSeen })
+	case TagsByAge:
+		sortByTime(values, func(v TagValue) time.Time { return v.FirstSeen })
+	}
+	return values, nil
+}
+
+const sqlIssueEnvironments = `
+	select environment as name, times_seen, first_seen, last_seen from issue_environments
+	where project_id = @project and issue_id = @issue order by times_seen desc, environment limit 100`
+
+// IssueEnvironments lists the environments an issue was seen in, most frequent first; events
+// without one count under "".
+func (st *Store) IssueEnvironments(ctx context.Context, project, issue int64) ([]Seen, error) {
+	rows, _ := st.db.Query(ctx, sqlIssueEnvironments, pgx.StrictNamedArgs{"project": project, "issue": issue})
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Seen])
+	return list, translate(err, "list the environments of issue %d", issue)
+}
+
+const sqlIssueReleases = `
+	select release as name, times_seen, first_seen, last_seen from issue_releases
+	where project_id = @project and issue_id = @issue order by last_seen desc, release limit 100`
+
+// IssueReleases lists the releases an issue was seen in, latest first.
+func (st *Store) IssueReleases(ctx context.Context, project, issue int64) ([]Seen, error) {
+	rows, _ := st.db.Query(ctx, sqlIssueReleases, pgx.StrictNamedArgs{"project": project, "issue": issue})
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Seen])
+	return list, translate(err, "list the releases of issue %d", issue)
+}
+
+const sqlIssueHashes = `
+	select hash from issue_hashes where project_id = @project and issue_id = @issue order by created_at, hash limit 1000`
+
+// IssueHashes lists what grouping made of an issue's events, as hexadecimal digits, oldest first.
+func (st *Store) IssueHashes(ctx context.Context, project, issue int64) ([]string, error) {
+	rows, _ := st.db.Query(ctx, sqlIssueHashes, pgx.StrictNamedArgs{"project": project, "issue": issue})
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		var hash []byte
+		err := row.Scan(&hash)
+		return hex.EncodeToString(hash), err
+	})
+	return list, translate(err, "list the hashes of issue %d", issue)
+}
+
+const sqlActivities = `
+	select a.id, a.type, a.data, a.created_at, coalesce(u.id, 0), coalesce(u.name, ''), coalesce(u.email, '')
+	from activities a left join users u on u.id = a.user_id
+	where a.project_id = @project and a.issue_id = @issue order by a.id desc limit @limit`
+
+// Activities lists what happened to an issue, newest first, at most 100.
+func (st *Store) Activities(ctx context.Context, project, issue int64, limit int) ([]Activity, error) {
+	rows, _ := st.db.Query(ctx, sqlActivities, pgx.StrictNamedArgs{"project": project, "issue": issue, "limit": min(limit, 100)})
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a Activity, err error) {
+		var who Person
+		if err := row.Scan(&a.ID, &a.Type, &a.Data, &a.CreatedAt, &who.ID, &who.Name, &who.Email); err != nil {
+			return a, err
+		}
+		if who.ID != 0 {
+			a.User = &who
+		}
+		return a, nil
+	})
+	return list, translate(err, "list the activities of issue %d", issue)
+}

@@ -1,0 +1,105 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tocsin-dev/tocsin/internal/outcome"
+)
+
+// OutcomeCount is a quantity of one step of time.
+type OutcomeCount struct {
+	Project  int64
+	Category outcome.Category
+	Outcome  outcome.Kind
+	Reason   string
+	Step     int // from the beginning of the query
+	Quantity int64
+}
+
+// OutcomeQuery asks for what became of the items of projects, in steps of whole minutes.
+type OutcomeQuery struct {
+	Projects []int64
+	From     time.Time
+	Step     time.Duration
+	Steps    int
+	KeyID    int64 // 0: every client key
+}
+
+const sqlOutcomeCounts = `
+	select project_id as project, category, outcome, reason,
+		(extract(epoch from minute - @from::timestamptz)::bigint / @step::bigint)::int as step, sum(quantity)::bigint as quantity
+	from outcomes
+	where project_id = any(@projects::bigint[]) and minute >= @from and minute < @until and (@key::bigint = 0 or key_id = @key)
+	group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5`
+
+// OutcomeCounts sums what became of items; steps without any are absent.
+func (st *Store) OutcomeCounts(ctx context.Context, q OutcomeQuery) ([]OutcomeCount, error) {
+	var list []OutcomeCount
+	err := st.read(ctx, func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, sqlOutcomeCounts, pgx.StrictNamedArgs{"projects": q.Projects, "from": q.From,
+			"until": q.From.Add(time.Duration(q.Steps) * q.Step), "step": int64(q.Step / time.Second), "key": q.KeyID})
+		var err error
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByName[OutcomeCount])
+		return err
+	})
+	return list, translate(err, "sum the outcomes of %d projects", len(q.Projects))
+}
+
+const sqlEnvironments = `
+	select distinct name from environments where project_id = any(@projects::bigint[]) order by name limit 1000`
+
+// Environments lists the environments that projects were seen in, by name.
+func (st *Store) Environments(ctx context.Context, projects []int64) ([]string, error) {
+	rows, _ := st.db.Query(ctx, sqlEnvironments, pgx.StrictNamedArgs{"projects": projects})
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return list, translate(err, "list the environments of %d projects", len(projects))
+}
+
+// Release is one release of a project as lists show it.
+type Release struct {
+	Project   int64
+	Version   string
+	FirstSeen time.Time
+	LastSeen  time.Time
+	TimesSeen int64
+	NewIssues int64
+}
+
+const sqlReleases = `
+	select project_id as project, version, first_seen, last_seen, times_seen, new_issues
+	from releases where project_id = any(@projects::bigint[]) and (@pattern::text = '' or version ilike @pattern)
+	order by first_seen desc, version offset @skip limit @limit`
+
+// ReleasePage is one page of releases.
+type ReleasePage struct {
+	Rows             []Release
+	Prev, Next       string
+	HasPrev, HasNext bool
+}
+
+// Releases returns one page of the releases of projects, newest first; part, when not empty, is
+// part of the version.
+func (st *Store) Releases(ctx context.Context, projects []int64, part, after string, limit int) (ReleasePage, error) {
+	from, _, err := parseCursor(after)
+	if err != nil {
+		return ReleasePage{}, err
+	}
+	skip, n := min(max(0, from.id), maxSkipped), int64(clampLimit(limit))
+	pattern := ""
+	if part != "" {
+		pattern = contains(part)
+	}
+	page := ReleasePage{Prev: cursor{id: max(0, skip-n), back: true}.String(), Next: cursor{id: skip + n}.String(), HasPrev: skip > 0}
+	err = st.read(ctx, func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, sqlReleases, pgx.StrictNamedArgs{"projects": projects, "pattern": pattern, "skip": skip, "limit": n + 1})
+		page.Rows, err = pgx.CollectRows(rows, pgx.RowToStructByName[Release])
+		return err
+	})
+	if page.HasNext = len(page.Rows) > int(n); page.HasNext {
+		page.Rows = page.Rows[:n]
+	}
+	return page, translate(err, "list the releases of %d projects", len(projects))
+}
