@@ -48,7 +48,8 @@ const sqlStartDelivery = `
 
 // lanes steps through the targets that have queued deliveries, one index probe each; heads takes
 // the next few of each lane, those in hand included, so that a target never has more in hand than
-// that and a long queue of one costs the others nothing.
+// that and a long queue of one costs the others nothing. A lane's turn comes by what it has in
+// hand: targets that answer are not kept waiting by older queues of those that hang.
 const sqlClaimDeliveries = `
 	with recursive lanes as (
 		(select target from deliveries where state = 0 order by target limit 1)
@@ -56,7 +57,8 @@ const sqlClaimDeliveries = `
 		select (select d.target from deliveries d where d.state = 0 and d.target > l.target order by d.target limit 1)
 		from lanes l where l.target is not null
 	), heads as (
-		select h.project_id, h.id, h.next_attempt_at, h.leased_until
+		select h.project_id, h.id, h.next_attempt_at, h.leased_until,
+			row_number() over (partition by l.target order by h.next_attempt_at, h.id) as turn
 		from lanes l cross join lateral (
 			select d.project_id, d.id, d.next_attempt_at, d.leased_until
 			from deliveries d
@@ -67,7 +69,7 @@ const sqlClaimDeliveries = `
 		select d.project_id, d.id
 		from deliveries d join heads h on d.project_id = h.project_id and d.id = h.id
 		where h.leased_until is null or h.leased_until <= now()
-		order by h.next_attempt_at, h.id
+		order by h.turn, h.next_attempt_at, h.id
 		limit @limit
 		for update of d skip locked
 	)
@@ -178,8 +180,8 @@ func (st *Store) StartDelivery(ctx context.Context, j *alert.Job, lease time.Dur
 	return translate(err, "start delivery %d of project %d", j.ID, j.Project)
 }
 
-// ClaimDeliveries takes up to limit due deliveries in hand, longest due first, at most perTarget
-// of one target counting those in hand already. Nobody else gets them until lease has passed;
+// ClaimDeliveries takes up to limit due deliveries in hand, at most perTarget of one target
+// counting those in hand already: first of targets with fewest in hand, then longest due. Nobody else gets them until lease has passed;
 // AttemptCount is the number of the try to make.
 func (st *Store) ClaimDeliveries(ctx context.Context, limit, perTarget int, lease time.Duration) ([]alert.Job, error) {
 	rows, _ := st.db.Query(ctx, sqlClaimDeliveries, pgx.StrictNamedArgs{ // Collect reports a failed Query

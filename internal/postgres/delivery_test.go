@@ -228,6 +228,25 @@ func TestClaimsAreExclusiveAndBoundedPerTarget(t *testing.T) {
 	}
 }
 
+func TestTargetsThatHangDoNotStarveTheOthers(t *testing.T) {
+	t.Parallel()
+	st := pgtest.New(t)
+	var jobs []alert.Job
+	for i := range int64(120) {
+		jobs = append(jobs, testJob(i+1, fmt.Sprintf("https://hung-%d", i%40)))
+	}
+	enqueueAll(t, st, jobs...)
+	hung := claim(t, st, 64, 2, time.Minute)
+	if len(hung) != 64 {
+		t.Fatalf("want every place taken, got %d", len(hung))
+	}
+	enqueueAll(t, st, testJob(1000, "https://live"))
+	next := claim(t, st, 1, 2, time.Minute) // one place is free; what waits for the hung targets is due longer
+	if len(next) != 1 || next[0].Target != "https://live" {
+		t.Errorf("want the live target's turn, got %+v", next)
+	}
+}
+
 func TestConcurrentClaimsShareNothing(t *testing.T) {
 	t.Parallel()
 	st := pgtest.New(t)
