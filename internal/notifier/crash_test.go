@@ -1,0 +1,99 @@
+package notifier_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/tocsin-dev/tocsin/internal/alert"
+	"github.com/tocsin-dev/tocsin/internal/app"
+	"github.com/tocsin-dev/tocsin/internal/bindings"
+	embedded "github.com/tocsin-dev/tocsin/internal/embedded/nats"
+	"github.com/tocsin-dev/tocsin/internal/notifier"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+)
+
+const (
+	childDatabase = "NOTIFIER_TEST_DATABASE"
+	childData     = "NOTIFIER_TEST_DATA"
+)
+
+// child is a notifier in a process of its own, with its own broker; it runs until it is killed.
+func child(url string) {
+	ctx := context.Background()
+	err := func() error {
+		dir, err := os.MkdirTemp(os.Getenv(childData), "broker")
+		if err != nil {
+			return err
+		}
+		broker, err := embedded.Start(ctx, embedded.Options{Dir: dir, Graph: bindings.Graph(), MaxStoreBytes: 64 << 20, Log: slog.Default()})
+		if err != nil {
+			return err
+		}
+		k, err := app.New("notifier", app.Config{Data: os.Getenv(childData)}, nil)
+		if err != nil {
+			return err
+		}
+		k.Listen = "127.0.0.1:0"
+		if k.Bus, err = broker.Connect(ctx, "notifier"); err != nil {
+			return err
+		}
+		if k.Store, err = postgres.Open(ctx, url, postgres.Options{}); err != nil {
+			return err
+		}
+		return notifier.Run(ctx, k, notifier.Config{AllowPrivate: "127.0.0.0/8"})
+	}()
+	fmt.Fprintln(os.Stderr, "the child ended:", err)
+	os.Exit(1)
+}
+
+func TestKilledBetweenSendingAndRecording(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var victim atomic.Pointer[os.Process]
+	killed := make(chan struct{})
+	hook := newReceiver(t, func(rw http.ResponseWriter, _ *http.Request) {
+		if p := victim.Swap(nil); p != nil { // the message is here, its sender has not heard so
+			if err := p.Signal(syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+			close(killed)
+		}
+		rw.WriteHeader(http.StatusOK)
+	})
+	rule := w.rule("Tell us", w.action(hook.URL))
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childDatabase+"="+w.url, childData+"="+w.kit.Config.Data)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	victim.Store(cmd.Process)
+	job := alert.Job{
+		Delivery: alert.Delivery{ID: postgres.NewID(), Project: 1, Rule: rule.ID, Change: 1, Channel: alert.ChannelWebhook, Target: rule.Actions[0].Target},
+		Payload:  []byte(`{"a":1}`), Settings: rule.Actions[0].Settings,
+	}
+	if _, err := w.store.EnqueueDeliveries(t.Context(), []alert.Job{job}); err != nil {
+		t.Fatal(err)
+	}
+	<-killed
+	_ = cmd.Wait() // it was killed, as it should be
+	if d, tries := w.settled(rule.ID, inState(alert.DeliveryQueued)); len(tries) != 0 || d.AttemptCount != 1 {
+		t.Fatalf("after the kill: got %+v, %+v", d.Delivery, tries)
+	}
+	w.run()
+	w.execute("update deliveries set leased_until = now()") // the dead process's lease is over
+	d, tries := w.settled(rule.ID, inState(alert.DeliverySent))
+	if len(tries) != 1 || tries[0].Number != 2 || d.AttemptCount != 2 {
+		t.Errorf("want the second try alone in the log, got %+v", tries)
+	}
+	if got := hook.requests(); len(got) != 2 || got[0] != got[1] || got[0].id != fmt.Sprintf("msg_%d", job.ID) {
+		t.Errorf("want one duplicate under the same id, got %+v", got)
+	}
+}

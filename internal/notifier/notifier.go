@@ -1,0 +1,105 @@
+package notifier
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/alert"
+	"github.com/tocsin-dev/tocsin/internal/app"
+	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/delivery/webhook"
+	"github.com/tocsin-dev/tocsin/internal/outbound"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/telemetry"
+)
+
+// Config is the notifier's settings.
+type Config struct {
+	AllowPrivate string `name:"allow-private-destinations" help:"Networks, as comma-separated CIDRs, that alerts may be sent to although they are not public." env:"TOCSIN_ALLOW_PRIVATE_DESTINATIONS"`
+}
+
+const (
+	measureEvery = 15 * time.Second
+	dropEvery    = 10 * time.Minute
+	dropChunk    = 1000
+	// keepLog is how long finished deliveries stay in the log.
+	keepLog = 90 * 24 * time.Hour
+)
+
+// channel is one way to reach people. Render makes the bytes of a message; Send hands them over
+// once. Texts of an Answer hold no secrets of the settings.
+type channel interface {
+	Render(n *alert.Notice) ([]byte, error)
+	Send(ctx context.Context, j *alert.Job) alert.Answer
+}
+
+// Service matches changes with rules and delivers what comes of it.
+type Service struct {
+	store    *postgres.Store
+	channels map[string]channel
+	baseURL  func() string
+	metrics  *metrics
+	wake     chan struct{} // holds one: a delivery may have become due
+}
+
+// Run delivers alerts until ctx ends, then finishes or gives back what it has in hand.
+func Run(ctx context.Context, k *app.Kit, cfg Config) error {
+	allow, err := outbound.ParsePrefixes(cfg.AllowPrivate)
+	if err != nil {
+		return err
+	}
+	key, err := k.SecretKey()
+	if err != nil {
+		return err
+	}
+	client := outbound.New(outbound.Options{AllowPrivate: allow, ConnsPerHost: perTarget})
+	defer client.Close()
+	s := &Service{
+		store:    k.Store,
+		channels: map[string]channel{alert.ChannelWebhook: webhook.New(client, key, strings.TrimPrefix(telemetry.Version(), "tocsin@"))},
+		baseURL:  k.BaseURL,
+		metrics:  newMetrics(k.Registry),
+		wake:     make(chan struct{}, 1),
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer k.Wait()
+	defer cancel()
+	k.Ready("database", k.Store.Ping)
+	k.Ready("bus", func(context.Context) error { return k.Bus.Healthy() })
+	k.Go(ctx, "deliver", s.deliver)
+	k.Go(ctx, "consume alerts", func(ctx context.Context) error { return bindings.Alerts.Consume(ctx, k.Bus, s.Alert) })
+	k.Go(ctx, "serve rules.test", func(ctx context.Context) error { return bindings.TestRule.Serve(ctx, k.Bus, s.test) })
+	k.Go(ctx, "serve deliveries.redeliver", func(ctx context.Context) error { return bindings.Redeliver.Serve(ctx, k.Bus, s.redeliver) })
+	k.Every(ctx, "measure deliveries", measureEvery, s.measure)
+	k.Every(ctx, "drop old deliveries", dropEvery, s.drop)
+	return k.Serve(ctx, http.NotFoundHandler())
+}
+
+// nudge makes deliver look for due deliveries now.
+func (s *Service) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Service) measure(ctx context.Context) error {
+	b, err := s.store.DeliveryBacklog(ctx)
+	if err != nil {
+		return err
+	}
+	s.metrics.backlog(b, time.Now())
+	return nil
+}
+
+// drop removes old entries of the delivery log, in chunks that hold no lock for long.
+func (s *Service) drop(ctx context.Context) error {
+	for {
+		n, err := s.store.DropDeliveries(ctx, time.Now().Add(-keepLog), dropChunk)
+		if err != nil || n < dropChunk {
+			return err
+		}
+	}
+}
