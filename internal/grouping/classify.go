@@ -82,13 +82,16 @@ func (r *run) tidyFrame(f *event.Frame, platform string) {
 			f.InApp = new(*o != 0)
 		}
 	}
-	if f.InApp != nil {
+	if f.InApp != nil && stateOf(f.Data.ClientInApp) != stateOf(f.InApp) {
 		f.Data.ClientInApp = new(*f.InApp)
 	}
 	switch r.ev.Platform {
 	case "javascript":
 		f.Filename, _, _ = strings.Cut(f.Filename, "?")
 	case "python":
+		if f.Data.OrigContextLine != "" {
+			f.ContextLine = new(f.Data.OrigContextLine)
+		}
 		if r.cfg.maskSpawn {
 			maskSpawn(f)
 		}

@@ -29,7 +29,10 @@ func ParseEnhancements(text string) (*Enhancements, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Enhancements{own: newRuleset(rules)}, nil
+	if len(rules) == 0 {
+		return &Enhancements{}, nil
+	}
+	return &Enhancements{own: newRuleset(rules, ownCacheFrames)}, nil
 }
 
 // sets lists the rule sets in the order in which they are evaluated.
@@ -51,7 +54,7 @@ var baseRules = sync.OnceValue(func() *ruleset {
 	if err != nil {
 		panic("grouping: base rules: " + err.Error()) // the text is part of the program
 	}
-	return newRuleset(rules)
+	return newRuleset(rules, baseCacheFrames)
 })
 
 // rule is one line of the rule language.

@@ -44,6 +44,13 @@ func isDefaultFingerprint(fingerprint []string) bool {
 	return len(fingerprint) == 1 && isDefaultEntry(fingerprint[0])
 }
 
+// fingerprintNames are the variant that a fingerprint makes, and what it says to the others.
+var fingerprintNames = map[Source]struct{ variant, hint string }{
+	SourceClient:  {"custom_client_fingerprint", "ignored because custom client fingerprint takes precedence"},
+	SourceServer:  {"custom_server_fingerprint", "ignored because custom server fingerprint takes precedence"},
+	SourceBuiltIn: {"built_in_fingerprint", "ignored because built-in fingerprint takes precedence"},
+}
+
 // applyFingerprint lets the fingerprint replace the variants, or salt them when it contains the
 // default.
 func (r *run) applyFingerprint() {
@@ -60,18 +67,14 @@ func (r *run) applyFingerprint() {
 		}
 		return
 	}
-	names := map[Source][2]string{
-		SourceClient:  {"custom_client_fingerprint", "custom client fingerprint"},
-		SourceServer:  {"custom_server_fingerprint", "custom server fingerprint"},
-		SourceBuiltIn: {"built_in_fingerprint", "built-in fingerprint"},
-	}[r.source]
+	names := fingerprintNames[r.source]
 	for i := range r.variants {
 		v := &r.variants[i]
 		v.on = false
-		v.hint = "ignored because " + names[1] + " takes precedence"
+		v.hint = names.hint
 	}
 	r.variants = append(r.variants, variant{
-		name: names[0], values: r.resolvedPrint, on: true, hash: hashOf(r.resolvedPrint...),
+		name: names.variant, values: r.resolvedPrint, on: true, hash: hashOf(r.resolvedPrint...),
 	})
 }
 

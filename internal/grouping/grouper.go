@@ -47,7 +47,7 @@ type Result struct {
 	// primary one; the system variant's comes last.
 	Hashes []Hash
 	// Fingerprint is the list in effect, its variables not yet replaced: a rule's, else the
-	// client's, else {{ default }}.
+	// client's, else {{ default }}. It is shared and not to be changed.
 	Fingerprint       []string
 	FingerprintSource Source
 	// Title replaces the event's title when it is not empty.
@@ -118,8 +118,14 @@ func (g *Grouper) start(ev *event.Event) *run {
 	return r
 }
 
-// release forgets the event and keeps the memory.
+// maxKeptFrames is how many frames' worth of memory a run keeps between events.
+const maxKeptFrames = 4096
+
+// release forgets the event and keeps the memory, unless the event was exceptionally large.
 func (r *run) release() {
+	if cap(r.states) > maxKeptFrames {
+		return
+	}
 	r.arena.reset()
 	clear(r.states)
 	clear(r.stacks)

@@ -47,9 +47,10 @@ type staticTest struct {
 	users   bitset
 }
 
-func newRuleset(rules []*rule) *ruleset {
+// newRuleset compiles rules for use with a cache of so many frames.
+func newRuleset(rules []*rule, cacheFrames int) *ruleset {
 	n := len(rules)
-	rs := &ruleset{rules: rules, classify: newBitset(n), contribute: newBitset(n)}
+	rs := &ruleset{cache: frameCache{limit: cacheFrames}, rules: rules, classify: newBitset(n), contribute: newBitset(n)}
 	for i, r := range rules {
 		if r.classifies() {
 			rs.classify.add(i)
@@ -139,15 +140,17 @@ func (k frameKey) clone() frameKey {
 	return k
 }
 
-// Bounds of a frame cache. A generation holds so many frames, and at most two exist.
+// Bounds of the frame caches: frames in one of the two generations, and bytes that describe a frame.
 const (
-	cacheFrames   = 4096
-	cacheKeyBytes = 1024
+	baseCacheFrames = 4096
+	ownCacheFrames  = 512
+	cacheKeyBytes   = 1024
 )
 
 // frameCache remembers the candidates of the frames seen lately. When the young generation is full
 // it becomes the old one; what is used again in between survives.
 type frameCache struct {
+	limit      int // frames in a generation
 	mu         sync.RWMutex
 	young, old map[frameKey]bitset
 }
@@ -174,7 +177,7 @@ func (c *frameCache) put(key frameKey, set bitset) {
 	key = key.clone()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.young) >= cacheFrames || c.young == nil {
+	if len(c.young) >= c.limit || c.young == nil {
 		c.old, c.young = c.young, make(map[frameKey]bitset)
 	}
 	c.young[key] = set

@@ -9,8 +9,8 @@ import (
 
 // Limits of a project's rule texts.
 const (
-	maxRuleBytes = 256 << 10
-	maxRules     = 4000
+	maxRuleBytes = 128 << 10
+	maxRules     = 1000
 )
 
 // lineReader reads one line of a rule text from the left and reports errors by position.
