@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/app"
@@ -95,5 +96,30 @@ func TestKilledBetweenSendingAndRecording(t *testing.T) {
 	}
 	if got := hook.requests(); len(got) != 2 || got[0] != got[1] || got[0].id != fmt.Sprintf("msg_%d", job.ID) {
 		t.Errorf("want one duplicate under the same id, got %+v", got)
+	}
+}
+
+func TestAStopCutsOffWhatHangs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	arrived := make(chan struct{}, 1)
+	hook := newReceiver(t, func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	})
+	rule := w.rule("Tell us", w.action(hook.URL))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- notifier.Run(ctx, w.kit, notifier.Config{AllowPrivate: "127.0.0.0/8"}) }()
+	w.tell(change(1))
+	<-arrived
+	stopped := time.Now()
+	cancel()
+	if err := <-done; err != nil || time.Since(stopped) > app.StopTimeout {
+		t.Errorf("ended after %v with %v", time.Since(stopped), err)
+	}
+	d, tries := w.settled(rule.ID, tried(1))
+	if d.State != alert.DeliveryQueued || d.NextAttemptAt.After(time.Now()) || tries[0].Error != "the request was cut off" {
+		t.Errorf("want it due again at once, got %+v, %+v", d.Delivery, tries)
 	}
 }
