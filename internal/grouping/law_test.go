@@ -154,7 +154,7 @@ func TestGroupersAreSafeTogether(t *testing.T) {
 	}
 }
 
-// FuzzAssign: any event has a hash, and Assign and Explain agree about it.
+// FuzzAssign: any event has a hash, the same when it is seen again, and Explain agrees about it.
 func FuzzAssign(f *testing.F) {
 	var file struct {
 		Cases []struct {
@@ -181,7 +181,11 @@ func FuzzAssign(f *testing.F) {
 		if _, err := event.Decode(payload); err != nil {
 			return
 		}
-		first := g.Assign(decode(t, payload))
+		ev := decode(t, payload)
+		first := g.Assign(ev)
+		if diff := cmp.Diff(first, g.Assign(ev)); diff != "" {
+			t.Errorf("assigning again differs (-first +again):\n%s", diff)
+		}
 		explained := g.Explain(decode(t, payload))
 		if diff := cmp.Diff(first.Hashes, explained.Hashes()); diff != "" || len(first.Hashes) == 0 {
 			t.Errorf("Assign and Explain differ (-assign +explain):\n%s", diff)
