@@ -10,8 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// foldRows is how many batches one fold takes.
-const foldRows = 400
+const (
+	foldRows    = 400     // batches that one fold takes
+	foldEntries = 150_000 // facts after which it takes no more, which bounds its memory
+)
 
 // Folded is what one fold did.
 type Folded struct {
@@ -56,14 +58,19 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 		return done, err
 	}
 	byProject := make(map[int64]*facts)
-	projects, ids := make([]int64, len(pending)), make([]int64, len(pending))
-	for i, p := range pending {
-		projects[i], ids[i] = p.ProjectID, p.ID
+	var projects, ids []int64
+	entries := 0
+	for _, p := range pending {
+		if entries > foldEntries {
+			break // the rest stays as it is
+		}
+		projects, ids = append(projects, p.ProjectID), append(ids, p.ID)
 		f, err := readFacts(p.Data)
 		if err != nil {
 			done.Damaged++
 			continue
 		}
+		entries += len(f.tags) + len(f.users)
 		if have := byProject[p.ProjectID]; have != nil {
 			have.merge(f)
 		} else {
@@ -75,7 +82,7 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 		byProject[project].queue(b, project)
 	}
 	b.Queue(sqlFoldedFacts, pgx.StrictNamedArgs{"projects": projects, "ids": ids})
-	done.Batches, done.More = len(pending), len(pending) == foldRows
+	done.Batches, done.More = len(ids), len(pending) == foldRows || len(ids) < len(pending)
 	return done, tx.SendBatch(ctx, b).Close()
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -157,7 +158,6 @@ func newRecording(records []Record) *recording {
 
 // compress makes the blocks, before any row is locked.
 func (r *recording) compress() {
-	var raw []byte
 	open := make(map[issueRef]*block) // by project and day
 	sizes := make(map[*block]int)
 	for _, rec := range byReceipt(r.unique) {
@@ -173,15 +173,29 @@ func (r *recording) compress() {
 		b.records = append(b.records, rec)
 		sizes[b] += len(rec.Payload)
 	}
+	room := blockRooms.Get().(*blockRoom)
+	defer blockRooms.Put(room)
 	var payloads [][]byte
 	for _, b := range r.blocks {
 		payloads = payloads[:0]
 		for _, rec := range b.records {
 			payloads = append(payloads, rec.Payload)
 		}
-		b.data, raw = appendBlock(nil, raw, payloads)
+		room.out, room.raw = appendBlock(room.out[:0], room.raw, payloads)
+		b.data = slices.Clone(room.out)
+	}
+	if cap(room.raw) > maxRoomBytes {
+		*room = blockRoom{}
 	}
 }
+
+// blockRooms is reused space for making blocks.
+var blockRooms = sync.Pool{New: func() any { return new(blockRoom) }}
+
+type blockRoom struct{ raw, out []byte }
+
+// maxRoomBytes is the most that is kept for reuse.
+const maxRoomBytes = 4 << 20
 
 // byReceipt is a copy of records in order of receipt.
 func byReceipt(records []*Record) []*Record {

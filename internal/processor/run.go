@@ -19,8 +19,7 @@ import (
 
 // Config is the settings of the processor.
 type Config struct {
-	Listen        string `help:"Address to answer health checks and metrics at." default:"${listen}" env:"TOCSIN_LISTEN"`
-	RetentionDays int    `help:"Days that events are kept." default:"90" env:"TOCSIN_RETENTION_DAYS"`
+	RetentionDays int `help:"Days that events are kept." default:"90" env:"TOCSIN_RETENTION_DAYS"`
 }
 
 // Service is the processor's state.
@@ -61,7 +60,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return bindings.Events.Consume(ctx, k.Bus, s.Process) })
 	g.Go(func() error { return bindings.Outcomes.Consume(ctx, k.Bus, s.applyOutcomes) })
-	g.Go(func() error { return k.Serve(ctx, cfg.Listen, http.NotFoundHandler()) })
+	g.Go(func() error { return k.Serve(ctx, http.NotFoundHandler()) })
 	return g.Wait()
 }
 
@@ -69,7 +68,6 @@ const (
 	foldPause    = time.Second      // between folds when there is little to do
 	foldPauseMax = 15 * time.Second // however long folds take
 	foldShare    = 10               // folds take at most this fraction of the time
-	foldLease    = time.Minute
 	relayPause   = time.Second
 )
 
@@ -77,14 +75,6 @@ const (
 // the longer a fold takes, the more batches the next one merges.
 func (s *Service) fold(ctx context.Context) error {
 	for pause := foldPause; app.Sleep(ctx, pause); {
-		_, ok, err := s.store.AcquireLease(ctx, "fold", s.holder, foldLease)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			pause = foldPauseMax
-			continue
-		}
 		began := time.Now()
 		for more := true; more && ctx.Err() == nil; {
 			done, err := s.store.FoldFacts(ctx)

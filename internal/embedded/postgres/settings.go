@@ -26,8 +26,8 @@ func settings(socketDir, walCompression string, scratch bool) []string {
 		"jit=off",                              // short statements; compiling them costs more than it saves
 		"random_page_cost=1.1",                 // solid-state disks
 		"wal_compression=" + walCompression,    // smaller WAL, fewer bytes to sync
-		"max_wal_size=224MB",                   // WAL kept on disk stays near this
-		"min_wal_size=64MB",                    // and shrinks back when load ends
+		"max_wal_size=160MB",                   // WAL kept on disk stays near this
+		"min_wal_size=32MB",                    // and shrinks back when load ends
 		"checkpoint_timeout=10min",             // by size under load, by time otherwise
 		"checkpoint_completion_target=0.9",     // spread the writes
 		"wal_buffers=8MB",                      // a whole batch commits in one write
