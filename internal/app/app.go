@@ -23,6 +23,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/bus"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/seal"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 )
 
@@ -34,12 +35,14 @@ type Config struct {
 	telemetry.Config
 	Data         string         `help:"Folder for what must survive a restart." default:"./data" env:"TOCSIN_DATA" type:"path"`
 	URL          string         `name:"url" help:"Address people and SDKs reach this installation at, for links and DSNs; derived from --listen when empty." env:"TOCSIN_URL"`
+	SecretKey    seal.Secret    `help:"Key that credentials of alert destinations are sealed with, base64 of 32 bytes; the same in notifier and web. Empty: the file secret.key under --data." env:"TOCSIN_SECRET_KEY"`
 	MetricsAllow []netip.Prefix `help:"Networks that may read /metrics." default:"127.0.0.0/8,::1/128" env:"TOCSIN_METRICS_ALLOW"`
 }
 
 // Kit is what a service is given to work with. It is made by Main, or by tocsin up for all four.
 type Kit struct {
 	Service  string
+	Listen   string // address of the service's own port; not used under a front
 	Bus      *bus.Conn
 	Store    *postgres.Store // nil in ingest, which never asks a database
 	DataDir  string          // this service's own folder; exists

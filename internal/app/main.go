@@ -18,6 +18,7 @@ import (
 // settings is the command line of one service's own program.
 type settings[C any] struct {
 	Config
+	Listen      string `help:"Address to answer on." default:"${listen}" env:"TOCSIN_LISTEN"`
 	DatabaseURL string `name:"database-url" help:"Postgres to use, such as postgres://user:password@host/tocsin." env:"TOCSIN_DATABASE_URL"`
 	NATSURL     string `name:"nats-url" help:"NATS to use, such as nats://user:password@host:4222." default:"nats://127.0.0.1:4222" env:"TOCSIN_NATS_URL"`
 	Service     C      `embed:""`
@@ -29,13 +30,13 @@ func Main[C any](service, listen string, run func(context.Context, *Kit, C) erro
 	var s settings[C]
 	kong.Parse(&s, kong.Name(service), kong.Vars{"listen": listen},
 		kong.Description("One of the four services of Tocsin. Every flag can also be set by its environment variable."))
-	if err := start(service, listen, &s, run); err != nil {
+	if err := start(service, &s, run); err != nil {
 		slog.Error("stopped", "service", service, "err", err)
 		os.Exit(1)
 	}
 }
 
-func start[C any](service, listen string, s *settings[C], run func(context.Context, *Kit, C) error) error {
+func start[C any](service string, s *settings[C], run func(context.Context, *Kit, C) error) error {
 	ctx, cancel := Signals()
 	defer cancel()
 	stopTelemetry, err := telemetry.Start(ctx, service, s.Config.Config, os.Stderr)
@@ -43,12 +44,13 @@ func start[C any](service, listen string, s *settings[C], run func(context.Conte
 		return err
 	}
 	if s.URL == "" {
-		s.URL = "http://" + listen
+		s.URL = "http://" + s.Listen
 	}
 	k, err := New(service, s.Config, nil)
 	if err != nil {
 		return err
 	}
+	k.Listen = s.Listen
 	ctx = telemetry.With(ctx, k.Scope)
 	k.Bus, err = bus.Connect(ctx, bus.Options{Service: service, Graph: bindings.Graph(), URL: s.NATSURL})
 	if err != nil {

@@ -99,8 +99,8 @@ func isDigits(s string) bool {
 }
 
 // Serve answers the service's routes, with /_health/ and /metrics beside them, until ctx ends and
-// the requests in hand are done. Under a front it answers there and listen is not opened.
-func (k *Kit) Serve(ctx context.Context, listen string, h http.Handler) error {
+// the requests in hand are done: at k.Listen, or under a front there.
+func (k *Kit) Serve(ctx context.Context, h http.Handler) error {
 	ctx = telemetry.With(ctx, k.Scope)
 	h = k.wrap(ctx, h)
 	if k.front != nil {
@@ -108,7 +108,7 @@ func (k *Kit) Serve(ctx context.Context, listen string, h http.Handler) error {
 		<-ctx.Done()
 		return nil
 	}
-	ln, err := net.Listen("tcp", listen)
+	ln, err := net.Listen("tcp", k.Listen)
 	if err != nil {
 		return fmt.Errorf("%s cannot listen: %w", k.Service, err)
 	}

@@ -48,6 +48,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) (err error) {
 	k.Every(ctx, "project copy", saveEvery, projects.save)
 
 	err = k.Serve(ctx, s.routes())
+	s.close()
 	k.Wait() // the forwarder must be done with the spool before it is closed
 	return errors.Join(err, ledger.close(ctx), projects.save(ctx))
 }
