@@ -38,6 +38,9 @@ func (r *reader) pairList(name string, most int, value func(key string) (string,
 	if total > most {
 		r.shortened(name, total)
 	}
+	if len(r.pairs) == 0 {
+		return nil
+	}
 	return slices.Clone(r.pairs)
 }
 

@@ -149,11 +149,8 @@ func (n *normalizer) defaults() {
 	if !knownPlatform(n.Platform) {
 		n.Platform = "other"
 	}
-	if n.SDK == nil {
+	if n.SDK == nil || n.SDK.isEmpty() {
 		n.SDK = parseClient(storable(n.d.Client))
-	}
-	if n.SDK != nil && n.SDK.isEmpty() {
-		n.SDK = nil
 	}
 }
 

@@ -18,7 +18,7 @@ var agents = sync.OnceValue(func() *uaparser.Parser {
 })
 
 // longestAgent bounds the text that the expressions run over, in bytes.
-const longestAgent = 1024
+const longestAgent = 512
 
 // userAgent says which browser, system and device sent the request that was being handled.
 // Rule: getsentry/relay relay-event-normalization/src/normalize/user_agent.rs
