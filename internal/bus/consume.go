@@ -86,6 +86,9 @@ func (w *worker[T]) run(ctx context.Context) error {
 	return nil
 }
 
+// handled counts the messages that the handler returned nil for.
+func (s *source) handled() int64 { return s.stats.count.Load() - s.stats.errors.Load() }
+
 // errWorked marks a session that recorded something before it ended.
 var errWorked = errors.New("the session worked before")
 
@@ -103,7 +106,7 @@ func (w *worker[T]) session(ctx context.Context) error {
 	if err != nil {
 		return translate(err, "fetch from queue %s", w.queue)
 	}
-	done := w.stats.count.Load()
+	done := w.handled()
 	group, live := errgroup.WithContext(ctx)
 	arrivals := make(chan *delivery)
 	group.Go(func() error { return w.pump(live, packs, arrivals) })
@@ -111,7 +114,7 @@ func (w *worker[T]) session(ctx context.Context) error {
 		group.Go(func() error { return w.work(live, arrivals) })
 	}
 	err = group.Wait()
-	if w.stats.count.Load() > done {
+	if w.handled() > done {
 		err = errors.Join(err, errWorked)
 	}
 	return err

@@ -23,17 +23,23 @@ type delivery struct {
 }
 
 // forgiven remembers deliveries that ended without the message being at fault, by stream
-// sequence, so that an outage does not use up a message's retries. It is bounded by what the
-// broker lets one consumer hold.
+// sequence, so that an outage does not use up a message's retries. Packs that another replica
+// finished stay in it, so it starts anew when it is full.
 type forgiven struct {
 	mu sync.Mutex
 	n  map[uint64]int
 }
 
+// maxForgiven is above what the broker lets one consumer hold.
+const maxForgiven = 1 << 17
+
 func (f *forgiven) add(seq uint64) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.n) >= maxForgiven {
+		clear(f.n)
+	}
 	f.n[seq]++
-	f.mu.Unlock()
 }
 
 func (f *forgiven) count(seq uint64) int {

@@ -172,7 +172,7 @@ func TestManyMessagesArePublishedTogether(t *testing.T) {
 }
 
 func benchmarkQueue(b *testing.B, publishers int, consume bool) {
-	srv := natstest.NewGraph(b, graph(b))
+	srv := natstest.NewSynced(b, graph(b))
 	blobs := bus.Queue[blob]{Name: "jobs"}
 	p, err := blobs.Publisher(srv.Conn("front"))
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package natstest gives a test its own broker: in process, on disk, synced, gone at the end.
+// Package natstest gives a test its own broker: in process, on disk, gone at the end.
 package natstest
 
 import (
@@ -28,8 +28,20 @@ func New(t testing.TB) *Server { return NewGraph(t, bindings.Graph()) }
 // NewGraph starts a broker for other bindings.
 func NewGraph(t testing.TB, g *bus.Graph) *Server {
 	t.Helper()
-	srv, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir(), Graph: g, MaxStoreBytes: storeBytes,
-		Log: slog.New(slog.DiscardHandler)})
+	return start(t, embedded.Options{Graph: g, RelaxedSync: true})
+}
+
+// NewSynced starts a broker that syncs each message before it acknowledges it, as the product
+// does. Only what measures the cost of that needs it.
+func NewSynced(t testing.TB, g *bus.Graph) *Server {
+	t.Helper()
+	return start(t, embedded.Options{Graph: g})
+}
+
+func start(t testing.TB, o embedded.Options) *Server {
+	t.Helper()
+	o.Dir, o.MaxStoreBytes, o.Log = t.TempDir(), storeBytes, slog.New(slog.DiscardHandler)
+	srv, err := embedded.Start(t.Context(), o)
 	if err != nil {
 		t.Fatalf("start broker: %v", err)
 	}
