@@ -1,6 +1,10 @@
 package ingest
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
+)
 
 // Config is the settings of ingest.
 type Config struct {
@@ -10,4 +14,24 @@ type Config struct {
 	MaxCompressedBytes int64          `help:"Largest request body that has a content encoding, in bytes as sent." default:"20971520" env:"TOCSIN_MAX_COMPRESSED_BYTES"`
 	BodyMemoryBytes    int64          `help:"Memory that request bodies may take together, in bytes; a third is kept for bodies up to 1 MiB." default:"402653184" env:"TOCSIN_BODY_MEMORY_BYTES"`
 	SpoolBytes         int64          `help:"Disk space for events accepted while the queue is away, in bytes." default:"1073741824" env:"TOCSIN_SPOOL_BYTES"`
+}
+
+// maxEvent is the largest event that fits a message of the queue with what is said about it.
+const maxEvent = 3 << 20
+
+// Validate reports the first setting that cannot work. fault.Invalid.
+func (c Config) Validate() error {
+	switch {
+	case c.MaxEventBytes < 1 || c.MaxEventBytes > maxEvent:
+		return fault.New(fault.Invalid, "the largest event must have 1 to %d bytes, not %d", maxEvent, c.MaxEventBytes)
+	case c.MaxEnvelopeBytes < c.MaxEventBytes:
+		return fault.New(fault.Invalid, "the largest envelope must hold the largest event")
+	case c.MaxCompressedBytes < 1:
+		return fault.New(fault.Invalid, "the largest compressed body must have at least one byte")
+	case c.BodyMemoryBytes < 3*smallBody:
+		return fault.New(fault.Invalid, "request bodies need at least %d bytes of memory", 3*smallBody)
+	case c.SpoolBytes < 4*c.MaxEventBytes:
+		return fault.New(fault.Invalid, "the spool must hold at least four of the largest events")
+	}
+	return nil
 }

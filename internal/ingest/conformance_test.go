@@ -136,7 +136,7 @@ func TestConformanceStore(t *testing.T) {
 	closeIdle(t)
 	g := newRig(t)
 	json := func(n int) string { return `{"event_id":"` + eventID(n) + `","message":"hello"}` }
-	wrapped := func(n int) string { return base64.StdEncoding.EncodeToString(zlibbed(json(n))) }
+	wrapped := func(n int) string { return base64Text(zlibbed(json(n))) }
 	octets := http.Header{"Content-Type": {"application/octet-stream"}}
 	g.run([]row{
 		{name: "1", call: call{path: envelopePath, body: event1(eventID(1), `{"message":"hello"}`)}, status: 200,
@@ -394,3 +394,5 @@ func TestConformanceClockDrift(t *testing.T) {
 		}
 	}
 }
+
+func base64Text(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

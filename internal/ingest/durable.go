@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -16,11 +14,17 @@ import (
 // publisher makes events durable in the queue. fault.Unavailable when the queue is away.
 type publisher interface {
 	Publish(ctx context.Context, raw event.Raw) error
+	PublishAll(ctx context.Context, raws []event.Raw) error
 }
 
 // store returns nil once the event is durable. A client that leaves does not stop it: the event is
 // worth having. fault.Limited: the queue is away and the spool is full.
 func (s *Service) store(ctx context.Context, raw *event.Raw) error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed {
+		return fault.New(fault.Unavailable, "failed to queue envelope").RetryAfter(time.Second)
+	}
 	ctx = context.WithoutCancel(ctx)
 	started := time.Now()
 	err := s.events.Publish(ctx, *raw)
@@ -48,13 +52,18 @@ func (s *Service) store(ctx context.Context, raw *event.Raw) error {
 	return nil
 }
 
+// close waits for the events that are being made durable and refuses the ones after them.
+func (s *Service) close() {
+	s.gate.Lock()
+	s.closed = true
+	s.gate.Unlock()
+}
+
 // recordBuffers holds the buffers that events are encoded in for the spool, which copies them.
 var recordBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-const (
-	forwardPause   = 500 * time.Millisecond // between looks at a queue that is away
-	forwardWorkers = 64                     // events on their way from the spool at once
-)
+// forwardPause is how long to wait between looks at a queue that is away.
+const forwardPause = 500 * time.Millisecond
 
 // forward moves the spool's records into the queue whenever the queue is there, until ctx ends.
 func (s *Service) forward(ctx context.Context) error {
@@ -78,15 +87,14 @@ func (s *Service) forward(ctx context.Context) error {
 
 // republish puts records of the spool into the queue. After an error all of them come again.
 func (s *Service) republish(ctx context.Context, recs [][]byte) error {
-	var g errgroup.Group
-	g.SetLimit(forwardWorkers)
+	raws := make([]event.Raw, 0, len(recs))
 	for _, rec := range recs {
 		var raw event.Raw
 		if err := raw.UnmarshalBinary(rec); err != nil {
 			slog.ErrorContext(ctx, "spooled event is unreadable", "err", err)
 			continue
 		}
-		g.Go(func() error { return s.events.Publish(ctx, raw) })
+		raws = append(raws, raw)
 	}
-	return g.Wait()
+	return s.events.PublishAll(ctx, raws)
 }

@@ -82,6 +82,15 @@ func (m *memory) Publish(_ context.Context, raw event.Raw) error {
 	return nil
 }
 
+func (m *memory) PublishAll(ctx context.Context, raws []event.Raw) error {
+	for _, raw := range raws {
+		if err := m.Publish(ctx, raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // newTestService is a service over a given queue, with a spool of its own and the test's projects.
 func newTestService(t testing.TB, cfg Config, queue publisher) *Service {
 	t.Helper()
@@ -155,6 +164,13 @@ func (g *rig) consume() {
 		})
 	}()
 	g.t.Cleanup(func() { cancel(); <-done })
+}
+
+// forget drops the events that arrived so far.
+func (g *rig) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.got = nil
 }
 
 // wait returns the event with an id once it arrived in the queue.

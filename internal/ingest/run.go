@@ -17,6 +17,9 @@ const saveEvery = time.Second
 
 // Run answers SDK traffic until ctx ends, then finishes what it accepted.
 func Run(ctx context.Context, k *app.Kit, cfg Config) (err error) {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
 	sp, err := spool.Open(filepath.Join(k.DataDir, "spool"), spool.Options{MaxBytes: cfg.SpoolBytes})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +34,9 @@ type Service struct {
 	budget   *budget
 	decoders chan struct{} // one slot per body that may be decoded at once
 	metrics  *metrics
+
+	gate   sync.RWMutex // held for reading while an event is made durable
+	closed bool
 }
 
 func newService(cfg Config, projects *directory, events publisher, sp *spool.Spool, reg prometheus.Registerer) (*Service, error) {
