@@ -174,3 +174,17 @@ func (st *Store) Snapshots(ctx context.Context) ([]project.Snapshot, error) {
 	})
 	return list, translate(err, "read the projects")
 }
+
+const sqlKeyProject = `
+	select k.project_id from client_keys k join projects p on p.id = k.project_id
+	where k.public_key = @public and p.organization_id = @org and p.deleted_at is null`
+
+// KeyByPublic returns the project of an organization whose client key this is; 0 when none has it.
+func (st *Store) KeyByPublic(ctx context.Context, org int64, public string) (int64, error) {
+	var id int64
+	err := translate(st.db.QueryRow(ctx, sqlKeyProject, pgx.StrictNamedArgs{"public": public, "org": org}).Scan(&id), "find a client key")
+	if fault.KindOf(err) == fault.Unknown {
+		return 0, nil
+	}
+	return id, err
+}

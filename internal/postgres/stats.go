@@ -51,8 +51,8 @@ func (st *Store) OutcomeCounts(ctx context.Context, q OutcomeQuery) ([]OutcomeCo
 const sqlEnvironments = `
 	select distinct name from environments where project_id = any(@projects::bigint[]) order by name limit 1000`
 
-// Environments lists the environments that projects were seen in, by name.
-func (st *Store) Environments(ctx context.Context, projects []int64) ([]string, error) {
+// EnvironmentNames lists the environments that projects were seen in, by name.
+func (st *Store) EnvironmentNames(ctx context.Context, projects []int64) ([]string, error) {
 	rows, _ := st.db.Query(ctx, sqlEnvironments, pgx.StrictNamedArgs{"projects": projects})
 	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	return list, translate(err, "list the environments of %d projects", len(projects))

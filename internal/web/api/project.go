@@ -1,0 +1,240 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/project"
+)
+
+func (s *Service) projectSummary(p project.Project, who *account.Principal) object {
+	platforms := []string{}
+	if p.Platform != "" {
+		platforms = append(platforms, p.Platform)
+	}
+	o := object{
+		"id": id(p.ID), "slug": p.Slug, "name": p.Name, "platform": maybe(p.Platform), "platforms": platforms,
+		"dateCreated": utc(p.CreatedAt), "firstEvent": maybeTime(p.FirstEventAt), "isBookmarked": false, "isMember": true, "hasAccess": true,
+		"access": who.Scopes.Strings(), "features": []string{}, "environments": []string{}, "team": nil, "teams": []any{},
+		"latestRelease": nil, "latestDeploys": nil, "eventProcessing": object{"symbolicationDegraded": false},
+	}
+	for _, k := range []string{"firstTransactionEvent", "hasSessions", "hasReplays", "hasProfiles", "hasFeedbacks", "hasNewFeedbacks",
+		"hasMonitors", "hasMinifiedStackTrace", "hasUserReports", "hasFlags", "hasLogs", "hasTraceMetrics", "hasInsightsHttp", "hasInsightsDb",
+		"hasInsightsAssets", "hasInsightsAppStart", "hasInsightsScreenLoad", "hasInsightsVitals", "hasInsightsCaches", "hasInsightsQueues",
+		"hasInsightsAgentMonitoring", "hasInsightsMCP"} {
+		o[k] = false // none of these is stored
+	}
+	return o
+}
+
+func (s *Service) projectSummaries(list []project.Project, who *account.Principal) []object {
+	out := make([]object, len(list))
+	for i, p := range list {
+		out[i] = s.projectSummary(p, who)
+	}
+	return out
+}
+
+// organizationProjects answers GET /api/0/organizations/{org}/projects/.
+func (s *Service) organizationProjects(w http.ResponseWriter, r *request) error {
+	return s.listProjects(w, r, false)
+}
+
+// projects answers GET /api/0/projects/, each with its organization. query=dsn:KEY finds the
+// project of a client key.
+func (s *Service) projects(w http.ResponseWriter, r *request) error {
+	return s.listProjects(w, r, true)
+}
+
+func (s *Service) listProjects(w http.ResponseWriter, r *request, withOrganization bool) error {
+	list, err := s.Store.Projects(r.Context(), r.org())
+	if err != nil {
+		return err
+	}
+	for word := range strings.FieldsSeq(r.URL.Query().Get("query")) {
+		if list, err = s.matchProjects(r, list, word); err != nil {
+			return err
+		}
+	}
+	if r.URL.Query().Get("all_projects") != "1" {
+		if list, err = window(s, w, r, list); err != nil {
+			return err
+		}
+	}
+	out := s.projectSummaries(list, r.who)
+	for _, o := range out {
+		if withOrganization {
+			o["organization"] = s.orgSummary(r.who.Organization)
+		}
+	}
+	return ok(w, out)
+}
+
+// matchProjects keeps the projects that one word of a query finds.
+func (s *Service) matchProjects(r *request, list []project.Project, word string) ([]project.Project, error) {
+	key, value, isFilter := strings.Cut(word, ":")
+	var keep func(project.Project) bool
+	switch {
+	case !isFilter:
+		text := strings.ToLower(word)
+		keep = func(p project.Project) bool {
+			return strings.Contains(p.Slug, text) || strings.Contains(strings.ToLower(p.Name), text)
+		}
+	case key == "dsn":
+		k, err := s.Store.KeyByPublic(r.Context(), r.org(), value)
+		if err != nil {
+			return nil, err
+		}
+		keep = func(p project.Project) bool { return k == p.ID }
+	case key == "slug":
+		keep = func(p project.Project) bool { return p.Slug == value }
+	case key == "id":
+		keep = func(p project.Project) bool { return id(p.ID) == value }
+	case key == "platform":
+		keep = func(p project.Project) bool { return p.Platform == value }
+	case key == "is_member":
+		keep = func(project.Project) bool { return value != "0" }
+	default:
+		keep = func(project.Project) bool { return false }
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(p project.Project) bool { return !keep(p) }), nil
+}
+
+// project answers GET /api/0/projects/{org}/{project}/.
+func (s *Service) project(w http.ResponseWriter, r *request) error {
+	p, err := s.Store.Project(r.Context(), r.org(), r.PathValue("project"))
+	if err != nil {
+		return err
+	}
+	names, err := s.Store.EnvironmentNames(r.Context(), []int64{p.ID})
+	if err != nil {
+		return err
+	}
+	o := s.projectSummary(p, r.who)
+	origins := p.Settings.AllowedOrigins
+	if origins == nil {
+		origins = []string{"*"}
+	}
+	for k, v := range (object{
+		"environments": namedOnly(names), "organization": s.orgSummary(r.who.Organization), "isInternal": false, "isPublic": false,
+		"color": "#3f51b5", "status": "active", "avatar": avatar(), "options": object{}, "allowedDomains": origins, "resolveAge": 0,
+		"defaultEnvironment": nil, "dataScrubber": false, "dataScrubberDefaults": false, "safeFields": []string{}, "sensitiveFields": []string{},
+		"storeCrashReports": nil, "scrubIPAddresses": false, "scrapeJavaScript": false, "highlightTags": []string{}, "highlightContext": object{},
+		"relayPiiConfig": nil, "builtinSymbolSources": []string{}, "isDynamicallySampled": false, "processingIssues": 0, "plugins": []any{},
+	}) {
+		o[k] = v
+	}
+	if r.URL.Query().Get("collapse") == "organization" {
+		o["organization"] = object{"id": id(r.org()), "slug": r.who.Organization.Slug}
+	}
+	return ok(w, o)
+}
+
+// namedOnly leaves out the empty name, under which events without an environment count.
+func namedOnly(names []string) []string {
+	return slices.DeleteFunc(append([]string{}, names...), func(n string) bool { return n == "" })
+}
+
+// keys answers GET /api/0/projects/{org}/{project}/keys/.
+func (s *Service) keys(w http.ResponseWriter, r *request) error {
+	p, err := s.Store.Project(r.Context(), r.org(), r.PathValue("project"))
+	if err != nil {
+		return err
+	}
+	list, err := s.Store.Keys(r.Context(), p.ID)
+	if err != nil {
+		return err
+	}
+	if status := r.URL.Query().Get("status"); status != "" {
+		list = slices.DeleteFunc(list, func(k project.Key) bool { return k.Active != (status == "active") })
+	}
+	if list, err = window(s, w, r, list); err != nil {
+		return err
+	}
+	out := make([]object, len(list))
+	for i, k := range list {
+		out[i] = s.clientKey(k)
+	}
+	return ok(w, out)
+}
+
+func (s *Service) clientKey(k project.Key) object {
+	scheme, host, _ := strings.Cut(s.BaseURL, "://")
+	dsn := func(user string) string { return scheme + "://" + user + "@" + host + "/" + id(k.Project) }
+	under := func(path string) string {
+		return s.BaseURL + "/api/" + id(k.Project) + "/" + path + "/?sentry_key=" + k.PublicKey
+	}
+	var limit any
+	if k.RateLimit != nil {
+		limit = object{"count": k.RateLimit.Count, "window": int(k.RateLimit.Window.Seconds())}
+	}
+	return object{
+		"id": k.PublicKey, "name": k.Label, "label": k.Label, "public": k.PublicKey, "secret": k.SecretKey, "projectId": k.Project,
+		"isActive": k.Active, "rateLimit": limit, "dateCreated": utc(k.CreatedAt),
+		"dsn": object{"public": dsn(k.PublicKey), "secret": dsn(k.PublicKey + ":" + k.SecretKey), "csp": under("csp-report"),
+			"security": under("security"), "minidump": under("minidump"), "nel": under("nel"), "unreal": s.BaseURL + "/api/" + id(k.Project) + "/unreal/" + k.PublicKey + "/",
+			"crons": s.BaseURL + "/api/" + id(k.Project) + "/cron/___MONITOR_SLUG___/" + k.PublicKey + "/", "cdn": s.BaseURL + "/js-sdk-loader/" + k.PublicKey + ".min.js"},
+		"browserSdkVersion": "latest", "browserSdk": object{"choices": [][]string{{"latest", "latest"}}},
+		"dynamicSdkLoaderOptions": object{"hasReplay": false, "hasPerformance": false, "hasDebug": false, "hasFeedback": false, "hasLogsAndMetrics": false},
+	}
+}
+
+// environments answers GET …/environments/ of an organization or a project.
+func (s *Service) environments(w http.ResponseWriter, r *request) error {
+	list, err := s.selectedProjects(r)
+	if err != nil {
+		return err
+	}
+	names, err := s.Store.EnvironmentNames(r.Context(), projectIDs(list))
+	if err != nil {
+		return err
+	}
+	out := []object{}
+	if r.URL.Query().Get("visibility") != "hidden" { // nothing can be hidden
+		for _, n := range namedOnly(names) {
+			out = append(out, object{"id": n, "name": n, "isHidden": false})
+		}
+	}
+	return ok(w, out)
+}
+
+// releases answers GET /api/0/organizations/{org}/releases/, newest first.
+func (s *Service) releases(w http.ResponseWriter, r *request) error {
+	list, err := s.selectedProjects(r)
+	if err != nil {
+		return err
+	}
+	limit, err := perPage(r)
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	page, err := s.Store.Releases(r.Context(), projectIDs(list), q.Get("query"), q.Get("cursor"), limit)
+	if err != nil {
+		return err
+	}
+	s.setLink(w, r, links{page.Prev, page.Next, page.HasPrev, page.HasNext})
+	out := make([]object, len(page.Rows))
+	for i, rel := range page.Rows {
+		at := slices.IndexFunc(list, func(p project.Project) bool { return p.ID == rel.Project })
+		out[i] = releaseShape(rel, list[at])
+	}
+	return ok(w, out)
+}
+
+func releaseShape(rel postgres.Release, p project.Project) object {
+	_, short, found := strings.Cut(rel.Version, "@")
+	if !found {
+		short = rel.Version
+	}
+	return object{
+		"id": rel.FirstSeen.UnixMicro(), "version": rel.Version, "shortVersion": short, "status": "open", "ref": nil, "url": nil,
+		"dateCreated": utc(rel.FirstSeen), "dateReleased": nil, "firstEvent": utc(rel.FirstSeen), "lastEvent": utc(rel.LastSeen),
+		"newGroups": rel.NewIssues, "commitCount": 0, "deployCount": 0, "lastCommit": nil, "lastDeploy": nil, "owner": nil,
+		"authors": []any{}, "data": object{}, "versionInfo": object{"version": object{"raw": rel.Version}, "description": short, "package": nil, "buildHash": nil},
+		"projects": []object{{"id": p.ID, "slug": p.Slug, "name": p.Name, "platform": maybe(p.Platform), "newGroups": rel.NewIssues}},
+	}
+}

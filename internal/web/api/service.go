@@ -1,0 +1,180 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/alert"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/seal"
+)
+
+// Options are the parts the API works with.
+type Options struct {
+	Store   *postgres.Store
+	BaseURL string // of this installation, without a trailing slash
+	Release string // of this program
+	// Key seals the settings of alert actions; nil: rules cannot be written here.
+	Key *seal.Key
+	// TestRule and Redeliver ask the notifier.
+	TestRule  func(context.Context, alert.TestRequest) (alert.TestResult, error)
+	Redeliver func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error)
+}
+
+// Service answers the API. It is safe for concurrent use.
+type Service struct {
+	Options
+	holders holders
+	turns   turns
+	mux     *http.ServeMux
+}
+
+// New returns the API; it answers every path under /api/0/ and /api/v1/.
+func New(o Options) *Service {
+	s := &Service{Options: o, mux: http.NewServeMux()}
+	for _, r := range s.routes() {
+		s.mux.Handle(r.method+" "+r.pattern+"{$}", s.handle(r))
+	}
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fail(w, r, errNotFound()) })
+	return s
+}
+
+// ServeHTTP answers paths with and without their trailing slash alike.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasSuffix(r.URL.Path, "/") {
+		r = r.Clone(r.Context())
+		r.URL.Path += "/"
+		if r.URL.RawPath != "" {
+			r.URL.RawPath += "/"
+		}
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// request is one call with what the route found out about it.
+type request struct {
+	*http.Request
+	who *account.Principal // nil only where the route lets anybody in
+}
+
+// org is the id of the organization that the caller speaks for.
+func (r *request) org() int64 { return r.who.Organization.ID }
+
+type handler func(w http.ResponseWriter, r *request) error
+
+type route struct {
+	method, pattern string
+	scopes          []account.Scope // any one suffices
+	open            bool            // answers without credentials
+	handler         handler
+}
+
+func errNotFound() error { return fault.New(fault.Unknown, "The requested resource does not exist") }
+
+// handle authenticates and authorizes a call before its handler sees it. Every route goes through
+// here, and a path that names an organization must name the caller's.
+func (s *Service) handle(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "private, no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Vary", "Authorization, Cookie")
+		r := &request{Request: hr}
+		if err := s.admit(rt, r); err != nil {
+			fail(w, hr, err)
+			return
+		}
+		done, err := s.turns.take(hr.Context(), r.who)
+		if err == nil {
+			err = rt.handler(w, r)
+			done()
+		}
+		if err != nil {
+			fail(w, hr, err)
+		}
+	})
+}
+
+func (s *Service) admit(rt route, r *request) (err error) {
+	if r.who, err = s.authenticate(r.Request); err != nil {
+		return err
+	}
+	if rt.open {
+		return nil
+	}
+	if r.who == nil {
+		return fault.New(fault.Unauthenticated, "Authentication credentials were not provided.")
+	}
+	if name := r.PathValue("org"); name != "" && !named(r.who.Organization.ID, r.who.Organization.Slug, name) {
+		return errNotFound()
+	}
+	if len(rt.scopes) == 0 {
+		return nil
+	}
+	return r.who.Require(rt.scopes...)
+}
+
+// Scopes of groups of routes. Any one of a list suffices.
+var (
+	readOrg      = []account.Scope{account.OrgRead}
+	readProject  = []account.Scope{account.ProjectRead}
+	readEvents   = []account.Scope{account.EventRead}
+	writeEvents  = []account.Scope{account.EventWrite}
+	readReleases = []account.Scope{account.ProjectRead, account.ProjectReleases, account.OrgCI}
+	readAlerts   = []account.Scope{account.AlertsRead, account.ProjectRead}
+	writeAlerts  = []account.Scope{account.AlertsWrite, account.ProjectWrite}
+)
+
+func (s *Service) routes() []route {
+	const get, put, post = http.MethodGet, http.MethodPut, http.MethodPost
+	const org, proj, ours = "/api/0/organizations/{org}/", "/api/0/projects/{org}/{project}/", "/api/v1/projects/{org}/{project}/"
+	list := []route{
+		{get, "/api/0/", nil, true, s.index},
+		{get, "/api/0/internal/health/", nil, true, s.internalHealth},
+		{get, "/api/0/auth/", nil, false, s.whoAmI},
+		{get, "/api/0/users/me/", nil, false, s.whoAmI},
+		{get, "/api/0/users/me/regions/", nil, false, s.regions},
+		{get, "/api/0/organizations/", readOrg, false, s.organizations},
+		{get, org, readOrg, false, s.organization},
+		{get, org + "projects/", readOrg, false, s.organizationProjects},
+		{get, org + "environments/", readOrg, false, s.environments},
+		{get, org + "releases/", readReleases, false, s.releases},
+		{get, org + "stats_v2/", readOrg, false, s.stats},
+		{get, org + "shortids/{short}/", readEvents, false, s.shortID},
+		{get, org + "eventids/{event}/", readOrg, false, s.eventID},
+		{get, org + "issues/", readEvents, false, s.listIssues},
+		{put, org + "issues/", writeEvents, false, s.updateIssues},
+		{get, "/api/0/projects/", readProject, false, s.projects},
+		{get, proj, readProject, false, s.project},
+		{get, proj + "keys/", readProject, false, s.keys},
+		{get, proj + "environments/", readProject, false, s.environments},
+		{get, proj + "issues/", readEvents, false, s.listIssues},
+		{put, proj + "issues/", writeEvents, false, s.updateIssues},
+		{get, proj + "events/", readProject, false, s.projectEvents},
+		{get, proj + "events/{event}/", readProject, false, s.projectEvent},
+		{get, proj + "events/{event}/json/", readProject, false, s.projectEventJSON},
+		{get, ours + "deliveries/", readAlerts, false, s.deliveries},
+		{get, ours + "deliveries/{id}/", readAlerts, false, s.delivery},
+		{post, ours + "deliveries/{id}/redeliver/", writeAlerts, false, s.redeliver},
+		{get, ours + "alert-rules/", readAlerts, false, s.rules},
+		{put, ours + "alert-rules/", writeAlerts, false, s.putRule},
+		{post, ours + "alert-rules/{id}/test/", writeAlerts, false, s.testRule},
+	}
+	for _, issue := range []string{org + "issues/{issue}/", "/api/0/issues/{issue}/"} { // one handler for both forms
+		list = append(list,
+			route{get, issue, readEvents, false, s.issue},
+			route{put, issue, writeEvents, false, s.updateIssue},
+			route{get, issue + "events/", readEvents, false, s.issueEvents},
+			route{get, issue + "events/{event}/", readEvents, false, s.issueEvent},
+			route{get, issue + "hashes/", readEvents, false, s.hashes},
+			route{get, issue + "tags/", readEvents, false, s.tags},
+			route{get, issue + "tags/{key}/", readEvents, false, s.tag},
+			route{get, issue + "tags/{key}/values/", readEvents, false, s.tagValues},
+			route{get, issue + "activities/", readEvents, false, s.activities},
+		)
+	}
+	return list
+}
