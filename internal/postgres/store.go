@@ -45,7 +45,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	c := config.ConnConfig
 	c.ConnectTimeout = 5 * time.Second
 	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
-	c.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes(), otelpgx.WithTrimSQLInSpanName())
+	c.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
 	setDefaults(c.RuntimeParams, map[string]string{
 		"application_name":                    "tocsin " + o.Name,
 		"timezone":                            "UTC",
