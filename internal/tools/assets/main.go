@@ -28,7 +28,8 @@ func build() error {
 	}
 	res := api.Build(api.BuildOptions{
 		AbsWorkingDir: dir,
-		EntryPoints:   []string{"src/app.ts", "src/app.css"},
+		EntryPoints:   []string{"src/app.ts", "src/app.css", "src/icon.svg"},
+		Loader:        map[string]api.Loader{".svg": api.LoaderCopy},
 		Outdir:        "dist",
 		Bundle:        true,
 		Write:         true,

@@ -1,0 +1,42 @@
+/** A button that copies its text and says so without moving anything. */
+export class Copy extends HTMLElement {
+  connectedCallback(): void {
+    if (this.firstChild) return;
+    const label = this.getAttribute("label") ?? "Copy";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.title = label;
+    button.setAttribute("aria-label", label);
+    const done = document.createElement("span");
+    done.className = "sr";
+    done.setAttribute("role", "status");
+    this.append(button, done);
+    button.addEventListener("click", async () => {
+      const ok = await copy(this.getAttribute("text") ?? "");
+      button.dataset.state = ok ? "done" : "failed";
+      done.textContent = ok ? "Copied" : "Copying is not allowed here";
+      setTimeout(() => {
+        delete button.dataset.state;
+        done.textContent = "";
+      }, 1500);
+    });
+  }
+}
+
+async function copy(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Plain http has no clipboard: select the text in a field and use the older command.
+    const field = document.createElement("textarea");
+    field.value = text;
+    field.className = "sr";
+    document.body.append(field);
+    field.select();
+    const ok = document.execCommand("copy");
+    field.remove();
+    return ok;
+  }
+}

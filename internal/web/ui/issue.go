@@ -1,0 +1,311 @@
+package ui
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
+)
+
+// What the facts beside an event show.
+const (
+	topValues     = 4  // of a tag
+	topTags       = 12 // tags
+	topShares     = 5  // releases and environments
+	activityShown = 50
+)
+
+// selector reads which event a path names; none is the recommended one.
+func selector(word string) (postgres.EventSelector, error) {
+	switch word {
+	case "", "recommended":
+		return postgres.EventSelector{Which: postgres.EventRecommended}, nil
+	case "latest":
+		return postgres.EventSelector{Which: postgres.EventLatest}, nil
+	case "oldest":
+		return postgres.EventSelector{Which: postgres.EventOldest}, nil
+	}
+	id, err := event.ParseID(word)
+	if err != nil {
+		return postgres.EventSelector{}, fault.New(fault.Unknown, "There is no such event.")
+	}
+	return postgres.EventSelector{Which: postgres.EventByID, ID: id}, nil
+}
+
+// issueData is what the issue page shows, read side by side.
+type issueData struct {
+	row          postgres.IssueRow
+	event        *postgres.EventView // nil: none is kept any more
+	tags         []postgres.TagKey
+	releases     []postgres.Seen
+	environments []postgres.Seen
+	activity     []postgres.Activity
+	series       []int64
+	from         time.Time // of the first bucket of series
+}
+
+// seriesDays is how far back the chart of an issue goes.
+const seriesDays = 30
+
+func (u *UI) readIssue(v *visit, row postgres.IssueRow, which postgres.EventSelector) (*issueData, error) {
+	g, ctx := errgroup.WithContext(v.r.Context())
+	d := &issueData{row: row, from: v.base.Now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-seriesDays)}
+	g.Go(func() error {
+		found, err := u.Store.IssueEvent(ctx, row.Project, row.ID, which)
+		if err == nil {
+			d.event = &found
+		} else if fault.KindOf(err) == fault.Unknown && which.Which != postgres.EventByID {
+			err = nil
+		}
+		return err
+	})
+	g.Go(func() (err error) {
+		d.tags, err = u.Store.IssueTags(ctx, row.Project, row.ID, "", topValues)
+		return err
+	})
+	g.Go(func() (err error) {
+		if d.releases, err = u.Store.IssueReleases(ctx, row.Project, row.ID); err != nil {
+			return err
+		}
+		d.environments, err = u.Store.IssueEnvironments(ctx, row.Project, row.ID)
+		return err
+	})
+	g.Go(func() (err error) {
+		if d.activity, err = u.Store.Activities(ctx, row.Project, row.ID, activityShown); err != nil {
+			return err
+		}
+		series, err := u.Store.IssueSeries(ctx, map[int64][]int64{row.Project: {row.ID}}, d.from, 24*time.Hour, seriesDays)
+		d.series = series[row.ID]
+		return err
+	})
+	return d, g.Wait()
+}
+
+func (u *UI) issue(v *visit) error {
+	if err := v.principal.Require(account.EventRead); err != nil {
+		return err
+	}
+	word := v.param("event")
+	which, err := selector(word)
+	if err != nil {
+		return err
+	}
+	row, err := u.findIssue(v)
+	if err != nil {
+		return err
+	}
+	if name := v.param("issue"); name != row.ShortID { // another spelling, or the number of the API
+		return v.redirect(strings.Replace(v.r.URL.RequestURI(), "/issues/"+url.PathEscape(name), "/issues/"+row.ShortID, 1))
+	}
+	d, err := u.readIssue(v, row, which)
+	if err != nil {
+		return err
+	}
+	page := u.issuePage(v, d, word)
+	v.base.Section = view.SectionIssues
+	v.base.Crumbs = []view.Link{{Label: "Issues", Href: v.orgPath("/issues")}, {Label: row.ShortID}}
+	return v.render(http.StatusOK, row.ShortID+" "+row.Title, func(p view.Page) component { return view.Issue(p, page) })
+}
+
+// findIssue finds the issue that the path names by its short id or its number.
+func (u *UI) findIssue(v *visit) (postgres.IssueRow, error) {
+	ctx, org, name := v.r.Context(), v.principal.Organization.ID, v.param("issue")
+	var row postgres.IssueRow
+	id, err := strconv.ParseInt(name, 10, 64)
+	if err == nil {
+		row, err = u.Store.IssueByID(ctx, org, id)
+	} else {
+		row, err = u.Store.IssueByShortID(ctx, org, name)
+	}
+	if fault.KindOf(err) == fault.Unknown && err != nil {
+		err = fault.New(fault.Unknown, "There is no issue of this name, or it is not for you.")
+	}
+	return row, err
+}
+
+func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
+	row := &d.row
+	kind, value := titleParts(row)
+	page := view.IssuePage{
+		ID: strconv.FormatInt(row.ID, 10), ShortID: row.ShortID, Type: kind, Value: value, Culprit: row.Culprit, Project: row.ProjectName,
+		Level: view.LevelOf(row.Level), Badge: badge(row, v.base.Now), Priority: row.Priority.String(),
+		Resolved: row.Status == issue.Resolved, Archived: row.Status == issue.Archived, Unhandled: row.IsUnhandled,
+		Events: row.TimesSeen, Users: row.UserCount, FirstSeen: row.FirstSeen, LastSeen: row.LastSeen,
+		FirstRel: row.FirstRelease, LastRel: row.LastRelease, Resolution: resolutionWords(row.Resolution),
+		Action: v.orgPath("/issues"), Here: v.r.URL.RequestURI(), Href: v.orgPath("/issues/" + row.ShortID),
+		Releases: shares(d.releases, row.TimesSeen), Environments: shares(d.environments, row.TimesSeen),
+	}
+	page.Series = view.Series{Counts: d.series, Unit: "day"}
+	if len(d.series) != seriesDays {
+		page.Series.Counts = make([]int64, seriesDays)
+	}
+	for i := range page.Series.Counts {
+		page.Series.Labels = append(page.Series.Labels, d.from.AddDate(0, 0, i).Format("2 Jan"))
+	}
+	tagHref := func(key, value string) string {
+		s := listState{path: v.orgPath("/issues"), query: searchTerm(key, value), status: "all"}
+		return s.href(func(*listState) {})
+	}
+	if d.event != nil {
+		page.Event = view.NewEvent(d.event.Event, d.event.ReceivedAt, tagHref)
+		page.Nav = eventNav(d.event, page.Href, word)
+	}
+	page.TagKeys = distributions(d.tags, tagHref)
+	page.Activity = activity(d.activity, row)
+	return page
+}
+
+// searchTerm is the search for a tag, quoted as the language wants it.
+func searchTerm(key, value string) string {
+	if strings.ContainsAny(key, " \":()") {
+		key = strconv.Quote(key)
+	}
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `*`, `\*`).Replace(value)
+	return key + `:"` + quoted + `"`
+}
+
+func eventNav(e *postgres.EventView, href, word string) view.EventNav {
+	at := func(id event.ID) string {
+		if id.IsZero() || id == e.Event.ID {
+			return ""
+		}
+		return href + "/events/" + id.String()
+	}
+	n := view.EventNav{
+		Which: word, First: at(e.First), Older: at(e.Prev), Newer: at(e.Next), Last: at(e.Last),
+		Recommended: href, JSON: href + "/events/" + e.Event.ID.String() + "/json", Link: href + "/events/" + e.Event.ID.String(),
+	}
+	if word == "" {
+		n.Which = "recommended"
+	}
+	if len(n.Which) >= 32 {
+		n.Which = ""
+	}
+	return n
+}
+
+func shares(list []postgres.Seen, total int64) []view.Share {
+	var out []view.Share
+	for _, s := range list[:min(len(list), topShares)] {
+		share := view.NewShare(s.Name, "", s.TimesSeen, total)
+		if s.Name == "" {
+			share.Name = "(none)"
+		}
+		out = append(out, share)
+	}
+	return out
+}
+
+// plainTags are tags that the facts leave out.
+var plainTags = map[string]bool{
+	"level": true, "release": true, "environment": true, // stand elsewhere
+	"browser.name": true, "os.name": true, "runtime.name": true, "device.family": true, // repeat another tag
+}
+
+func distributions(tags []postgres.TagKey, href func(key, value string) string) []view.Distribution {
+	var list []view.Distribution
+	for _, t := range tags {
+		if plainTags[t.Key] || len(list) == topTags {
+			continue
+		}
+		d := view.Distribution{Key: t.Key, Total: t.TotalValues, Others: max(0, t.UniqueValues-int64(len(t.Top)))}
+		for _, top := range t.Top {
+			d.Top = append(d.Top, view.NewShare(top.Value, href(t.Key, top.Value), top.TimesSeen, t.TotalValues))
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+// activityWords tell what happened, after the name of who did it.
+var activityWords = map[issue.ActivityType]string{
+	issue.ActivityResolved:          "resolved the issue",
+	issue.ActivityResolvedInRelease: "resolved the issue in a release",
+	issue.ActivityUnresolved:        "reopened the issue",
+	issue.ActivityArchived:          "archived the issue",
+	issue.ActivityRegression:        "saw the issue come back",
+	issue.ActivityEscalating:        "saw the issue escalate",
+	issue.ActivityOngoing:           "marked the issue as ongoing",
+	issue.ActivityAssigned:          "assigned the issue",
+	issue.ActivityUnassigned:        "unassigned the issue",
+	issue.ActivityPriority:          "changed the priority",
+	issue.ActivityFirstSeen:         "first saw the issue",
+}
+
+func activity(list []postgres.Activity, row *postgres.IssueRow) []view.ActivityEntry {
+	entries := make([]view.ActivityEntry, 0, len(list)+1)
+	for _, a := range list {
+		e := view.ActivityEntry{Who: "Tocsin", What: activityWords[a.Type], At: a.CreatedAt}
+		if a.User != nil {
+			e.Who = a.User.Name
+			if e.Who == "" {
+				e.Who, _, _ = strings.Cut(a.User.Email, "@")
+			}
+		}
+		if e.What == "" {
+			e.What = strings.ReplaceAll(string(a.Type), "_", " ")
+		}
+		e.What += activityDetail(a.Data)
+		entries = append(entries, e)
+	}
+	return append(entries, view.ActivityEntry{Who: "Tocsin", What: activityWords[issue.ActivityFirstSeen], At: row.FirstSeen})
+}
+
+// activityDetail is what of an activity's data people want to read.
+func activityDetail(data []byte) string {
+	var d struct {
+		Version, Priority, Text string
+		InNextRelease           bool
+	}
+	if json.Unmarshal(data, &d) != nil {
+		return ""
+	}
+	switch {
+	case d.InNextRelease:
+		return " (the next one)"
+	case d.Version != "":
+		return " (" + d.Version + ")"
+	case d.Priority != "":
+		return " to " + d.Priority
+	case d.Text != "":
+		return ": " + d.Text
+	}
+	return ""
+}
+
+// eventJSON answers with the stored event, for programs and for reading in full.
+func (u *UI) eventJSON(v *visit) error {
+	if err := v.principal.Require(account.EventRead); err != nil {
+		return err
+	}
+	which, err := selector(v.param("event"))
+	if err != nil {
+		return err
+	}
+	row, err := u.findIssue(v)
+	if err != nil {
+		return err
+	}
+	e, err := u.Store.IssueEvent(v.r.Context(), row.Project, row.ID, which)
+	if err != nil {
+		return err
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": e.Event.ID.String() + ".json"}))
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
+	_, _ = v.w.Write(e.Payload) // the reader may have gone
+	return nil
+}

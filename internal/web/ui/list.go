@@ -1,0 +1,313 @@
+package ui
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/search"
+	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
+)
+
+// rowsPerPage is how many issues a list shows.
+const rowsPerPage = 50
+
+// tabs are the list's views by status: the word of the address, its label, and the search it adds.
+var tabs = []struct{ word, label, term string }{
+	{"", "Unresolved", "is:unresolved"},
+	{"archived", "Archived", "is:archived"},
+	{"resolved", "Resolved", "is:resolved"},
+	{"all", "All", ""},
+}
+
+var sorts = []view.Choice{
+	{Value: "", Label: "Last seen"},
+	{Value: string(postgres.SortFirstSeen), Label: "First seen"},
+	{Value: string(postgres.SortEvents), Label: "Most events"},
+	{Value: string(postgres.SortUsers), Label: "Most users"},
+}
+
+// listState is what the address of a list says.
+type listState struct {
+	path        string
+	query       string
+	status      string
+	project     string
+	environment string
+	sort        string
+	period      string // of the sparklines: "" is 24 h, "14d"
+	cursor      string
+}
+
+func readListState(r *http.Request, path string) listState {
+	q := r.URL.Query()
+	s := listState{
+		path: path, query: strings.TrimSpace(q.Get("query")), status: q.Get("status"), project: q.Get("project"),
+		environment: q.Get("environment"), sort: q.Get("sort"), period: q.Get("period"), cursor: q.Get("cursor"),
+	}
+	if s.period != "14d" {
+		s.period = ""
+	}
+	return s
+}
+
+// href is the address of the same list after a change; parts at their default are left out.
+func (s listState) href(change func(*listState)) string {
+	change(&s)
+	q := make(url.Values)
+	for _, part := range [...]struct{ name, value string }{
+		{"query", s.query}, {"status", s.status}, {"project", s.project}, {"environment", s.environment},
+		{"sort", s.sort}, {"period", s.period}, {"cursor", s.cursor},
+	} {
+		if part.value != "" {
+			q.Set(part.name, part.value)
+		}
+	}
+	if len(q) == 0 {
+		return s.path
+	}
+	return s.path + "?" + q.Encode()
+}
+
+// text is the search with what the chosen tab adds. A search that names a status itself is taken
+// as it is. The addition stands behind what was typed, so that places in errors are right.
+func (s listState) text(typed search.Query) string {
+	for _, t := range typed.Terms {
+		if t.Field == search.FieldIs {
+			return s.query
+		}
+	}
+	for _, t := range tabs {
+		if t.word == s.status && t.term != "" {
+			return strings.TrimSpace(s.query + " " + t.term)
+		}
+	}
+	return s.query
+}
+
+// home is the issue list of the reader's own organization.
+func (u *UI) home(v *visit) error {
+	if len(v.memberships) == 0 {
+		return fault.New(fault.Denied, "You belong to no organization yet. Ask an administrator to invite you.")
+	}
+	return u.list(v, "/")
+}
+
+func (u *UI) orgHome(v *visit) error { return v.redirect(v.orgPath("/issues")) }
+
+func (u *UI) issues(v *visit) error { return u.list(v, v.orgPath("/issues")) }
+
+// orgPath is the address of a page of the organization.
+func (v *visit) orgPath(tail string) string { return "/o/" + v.principal.Organization.Slug + tail }
+
+func (u *UI) list(v *visit, path string) error {
+	if err := v.principal.Require(account.EventRead); err != nil {
+		return err
+	}
+	ctx, org := v.r.Context(), v.principal.Organization.ID
+	s := readListState(v.r, path)
+	projects, err := u.Store.Projects(ctx, org)
+	if err != nil {
+		return err
+	}
+	page := view.ListPage{
+		Path: path, Here: s.href(func(*listState) {}), Action: v.orgPath("/issues"), Query: s.query,
+		ShowProject: len(projects) > 1, Reset: path,
+	}
+	s.choices(&page, projects)
+	if page.Environments, err = u.environmentChoices(v, projects, s); err != nil {
+		return err
+	}
+	query, problem := s.search()
+	if problem != nil {
+		page.QueryProblem, page.Empty = problem, view.NothingMatches
+		return u.drawList(v, page, http.StatusBadRequest)
+	}
+	found, err := u.Store.ListIssues(ctx, org, s.issueQuery(query, projects, v.principal.UserID()))
+	if err != nil {
+		if fault.KindOf(err) == fault.Invalid { // a value of the search, or an address cut short
+			page.QueryProblem, page.Empty = &view.QueryProblem{Before: s.query, Text: fault.Public(err)}, view.NothingMatches
+			return u.drawList(v, page, http.StatusBadRequest)
+		}
+		return err
+	}
+	if err := u.fillRows(v, &page, s, found); err != nil {
+		return err
+	}
+	if len(found.Rows) == 0 {
+		if page.Empty, err = u.whyEmpty(v, s, projects, &page); err != nil {
+			return err
+		}
+	}
+	return u.drawList(v, page, http.StatusOK)
+}
+
+func (u *UI) drawList(v *visit, page view.ListPage, status int) error {
+	v.base.Section = view.SectionIssues
+	return v.render(status, "Issues", func(p view.Page) component { return view.List(p, page) })
+}
+
+// search parses what was typed; problem points at the first character that makes no sense.
+func (s listState) search() (q search.Query, problem *view.QueryProblem) {
+	typed, err := search.Parse(s.query)
+	if err == nil {
+		q, err = search.Parse(s.text(typed))
+	}
+	if err == nil {
+		return q, nil
+	}
+	var e *search.Error
+	if !errors.As(err, &e) {
+		return q, &view.QueryProblem{Before: s.query, Text: fault.Public(err)}
+	}
+	at := min(max(e.Pos, 0), len(s.query))
+	return q, &view.QueryProblem{Before: s.query[:at], Rest: s.query[at:], Text: e.Text}
+}
+
+func (s listState) issueQuery(q search.Query, projects []project.Project, me int64) postgres.IssueQuery {
+	iq := postgres.IssueQuery{Query: q, Sort: postgres.IssueSort(s.sort), Cursor: s.cursor, Limit: rowsPerPage, Me: me}
+	if s.project != "" {
+		iq.Projects = []int64{-1} // an unknown project has no issues
+		for _, p := range projects {
+			if p.Slug == s.project || strconv.FormatInt(p.ID, 10) == s.project {
+				iq.Projects = []int64{p.ID}
+			}
+		}
+	}
+	if s.environment != "" {
+		iq.Environments = []string{s.environment}
+	}
+	return iq
+}
+
+// choices fills the tabs and filters.
+func (s listState) choices(page *view.ListPage, projects []project.Project) {
+	for _, t := range tabs {
+		page.Tabs = append(page.Tabs, view.Link{Label: t.label, Current: t.word == s.status,
+			Href: s.href(func(n *listState) { n.status, n.cursor = t.word, "" })})
+	}
+	page.Projects = []view.Choice{{Label: "All projects"}}
+	for _, p := range projects {
+		page.Projects = append(page.Projects, view.Choice{Value: p.Slug, Label: p.Name, Current: p.Slug == s.project})
+	}
+	for _, c := range sorts {
+		c.Current = c.Value == s.sort
+		page.Sorts = append(page.Sorts, c)
+	}
+	for _, c := range [...]struct{ word, label string }{{"", "24 h"}, {"14d", "14 d"}} {
+		page.Periods = append(page.Periods, view.Link{Label: c.label, Current: c.word == s.period,
+			Href: s.href(func(n *listState) { n.period = c.word })})
+	}
+	for _, h := range [...]view.Choice{{Label: "status", Value: s.status}, {Label: "period", Value: s.period}} {
+		if h.Value != "" {
+			page.Hidden = append(page.Hidden, h)
+		}
+	}
+}
+
+func (u *UI) environmentChoices(v *visit, projects []project.Project, s listState) ([]view.Choice, error) {
+	ids := make([]int64, len(projects))
+	for i, p := range projects {
+		ids[i] = p.ID
+	}
+	names, err := u.Store.EnvironmentNames(v.r.Context(), ids)
+	if err != nil {
+		return nil, err
+	}
+	list := []view.Choice{{Label: "All environments"}}
+	listed := s.environment == ""
+	for _, n := range names {
+		if n == "" {
+			continue
+		}
+		list = append(list, view.Choice{Value: n, Label: n, Current: n == s.environment})
+		listed = listed || n == s.environment
+	}
+	if !listed {
+		list = append(list, view.Choice{Value: s.environment, Label: s.environment, Current: true})
+	}
+	return list, nil
+}
+
+// fillRows turns what was found into rows with their sparklines.
+func (u *UI) fillRows(v *visit, page *view.ListPage, s listState, found postgres.IssuePage) error {
+	series, err := u.seriesOf(v, found.Rows, s.period)
+	if err != nil {
+		return err
+	}
+	for i := range found.Rows {
+		row := issueRow(&found.Rows[i], v.orgPath("/issues/"), v.base.Now)
+		row.Series = series(found.Rows[i].ID)
+		page.Rows = append(page.Rows, row)
+	}
+	page.Hits = view.Long(int64(found.Hits))
+	if found.HitsCapped {
+		page.Hits += "+"
+	}
+	if found.HasNext {
+		page.Older = s.href(func(n *listState) { n.cursor = found.Next })
+	}
+	if found.HasPrev {
+		page.Newer = s.href(func(n *listState) { n.cursor = found.Prev })
+	}
+	return nil
+}
+
+// seriesOf reads the sparklines of all rows at once and returns the one of an issue.
+func (u *UI) seriesOf(v *visit, rows []postgres.IssueRow, period string) (func(id int64) view.Series, error) {
+	step, n, unit := time.Hour, 24, "hour"
+	end := v.base.Now.UTC().Truncate(time.Hour).Add(time.Hour)
+	if period == "14d" {
+		step, n, unit = 24*time.Hour, 14, "day"
+		end = v.base.Now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+	}
+	issues := make(map[int64][]int64)
+	for i := range rows {
+		issues[rows[i].Project] = append(issues[rows[i].Project], rows[i].ID)
+	}
+	counts := map[int64][]int64{}
+	if len(rows) > 0 {
+		var err error
+		if counts, err = u.Store.IssueSeries(v.r.Context(), issues, end.Add(-time.Duration(n)*step), step, n); err != nil {
+			return nil, err
+		}
+	}
+	return func(id int64) view.Series {
+		c := counts[id]
+		if len(c) != n {
+			c = make([]int64, n)
+		}
+		return view.Series{Counts: c, Unit: unit}
+	}, nil
+}
+
+// whyEmpty tells the kinds of empty list apart.
+func (u *UI) whyEmpty(v *visit, s listState, projects []project.Project, page *view.ListPage) (view.Emptiness, error) {
+	heard := false
+	for _, p := range projects {
+		heard = heard || p.FirstEventAt != nil
+	}
+	switch {
+	case !heard:
+		for _, p := range projects[:min(len(projects), 5)] {
+			card := u.projectView(v, p)
+			keys, err := u.Store.Keys(v.r.Context(), p.ID)
+			if err != nil {
+				return "", err
+			}
+			card.DSN = u.firstDSN(keys)
+			page.Start = append(page.Start, card)
+		}
+		return view.NeverHadData, nil
+	case s.query == "" && s.status == "" && s.environment == "" && s.project == "" && s.cursor == "":
+		return view.AllDone, nil
+	}
+	return view.NothingMatches, nil
+}

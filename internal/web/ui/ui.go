@@ -1,0 +1,123 @@
+package ui
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	_ "time/tzdata" // readers choose time zones, and a minimal container has none
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/go-chi/chi/v5"
+	"github.com/klauspost/compress/gzhttp"
+
+	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/alert"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/seal"
+	"github.com/tocsin-dev/tocsin/internal/web/ui/assets"
+)
+
+// Options are what the pages work with.
+type Options struct {
+	Store     *postgres.Store
+	BaseURL   string // address of the pages; https makes cookies secure
+	IngestURL string // address in DSNs; empty: BaseURL
+	Key       *seal.Key
+	// Test sends a sample alert, Redeliver queues finished deliveries again.
+	Test      func(context.Context, alert.TestRequest) (alert.TestResult, error)
+	Redeliver func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error)
+}
+
+// UI answers browsers. It is safe for concurrent use.
+type UI struct {
+	Options
+	logins   *scs.SessionManager
+	throttle account.Throttle
+	people   people
+	handler  http.Handler
+}
+
+// requestTimeout bounds the work on one page.
+const requestTimeout = 8 * time.Second
+
+// New returns the pages.
+func New(o Options) *UI {
+	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
+	o.IngestURL = strings.TrimSuffix(o.IngestURL, "/")
+	if o.IngestURL == "" {
+		o.IngestURL = o.BaseURL
+	}
+	u := &UI{Options: o}
+	u.logins = u.newLogins()
+	u.handler = u.routes()
+	return u
+}
+
+// ServeHTTP answers a request.
+func (u *UI) ServeHTTP(w http.ResponseWriter, r *http.Request) { u.handler.ServeHTTP(w, r) }
+
+func (u *UI) routes() http.Handler {
+	r := chi.NewRouter()
+	r.Use(u.headers, compress, u.sameOrigin, limitTime, u.logins.LoadAndSave)
+	r.Get("/login", u.open(u.loginForm))
+	r.Post("/login", u.open(u.login))
+	r.Post("/logout", u.open(u.logout))
+	r.Get("/", u.page(u.home))
+	r.Get("/account", u.page(u.account))
+	r.Post("/account", u.page(u.saveAccount))
+	r.Get("/jump", u.page(u.jump))
+	r.Get("/e/{event}", u.page(u.permalink))
+	r.Route("/o/{org}", func(r chi.Router) {
+		r.Get("/", u.page(u.orgHome))
+		r.Get("/issues", u.page(u.issues))
+		r.Post("/issues", u.page(u.changeIssues))
+		r.Get("/issues/{issue}", u.page(u.issue))
+		r.Get("/issues/{issue}/events/{event}", u.page(u.issue))
+		r.Get("/issues/{issue}/events/{event}/json", u.page(u.eventJSON))
+		r.Get("/e/{event}", u.page(u.permalink))
+		r.Get("/projects", u.page(u.projects))
+		r.Get("/projects/{project}", u.page(u.project))
+		r.Get("/projects/{project}/waiting", u.page(u.waiting))
+		r.Get("/projects/{project}/alerts", u.page(u.alerts))
+		r.Post("/projects/{project}/alerts", u.page(u.changeAlerts))
+		r.Get("/alerts", u.page(u.allAlerts))
+	})
+	// Addresses that Sentry's clients and people's notes contain.
+	r.Get("/organizations/{org}/issues", u.page(u.orgHome))
+	r.Get("/organizations/{org}/issues/{issue}", u.page(u.deepLink))
+	r.Get("/organizations/{org}/issues/{issue}/events/{event}", u.page(u.deepLink))
+	r.Get("/{org}/{project}/issues/{issue}", u.page(u.deepLink))
+	r.Get("/{org}/{project}/issues/{issue}/events/{event}", u.page(u.deepLink))
+	r.NotFound(u.open(u.notFound))
+	r.MethodNotAllowed(u.open(u.notFound))
+
+	root := http.NewServeMux()
+	root.Handle(assets.Prefix, u.headers(http.HandlerFunc(assets.Serve)))
+	root.Handle("/", r)
+	return root
+}
+
+// notFound answers addresses that mean nothing here. Those that only end in a slash too many are
+// led to the right one.
+func (u *UI) notFound(v *visit) error {
+	path := v.r.URL.Path
+	if trimmed := strings.TrimRight(path, "/"); v.r.Method == http.MethodGet && trimmed != path && isLocal(trimmed) {
+		target := url.URL{Path: trimmed, RawQuery: v.r.URL.RawQuery}
+		return v.redirect(target.String())
+	}
+	return fault.New(fault.Unknown, "There is no page at this address.")
+}
+
+// compress packs answers for browsers that can unpack them.
+func compress(next http.Handler) http.Handler { return gzhttp.GzipHandler(next) }
+
+func limitTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}

@@ -1,0 +1,19 @@
+package view
+
+import "github.com/a-h/templ"
+
+// current marks a link as the one the reader is at.
+func current(yes bool) templ.Attributes {
+	if !yes {
+		return nil
+	}
+	return templ.Attributes{"aria-current": "page"}
+}
+
+// describedBy ties a field to the text that explains what is wrong with it.
+func describedBy(yes bool, id string) templ.Attributes {
+	if !yes {
+		return nil
+	}
+	return templ.Attributes{"aria-describedby": id, "aria-invalid": "true"}
+}

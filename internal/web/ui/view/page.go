@@ -1,0 +1,102 @@
+package view
+
+import (
+	"time"
+)
+
+// Page is what every page has: its frame and its reader.
+type Page struct {
+	Title   string // of the document, before the product's name
+	Section Section
+	Viewer  *Viewer // nil: nobody is signed in
+	Look    Look
+	Now     time.Time
+	Notice  *Notice // what the last action did
+	Crumbs  []Link  // above the heading; the last one is the page itself
+	Assets  Assets
+}
+
+// Section is a part of the frame's navigation.
+type Section string
+
+// The sections.
+const (
+	SectionNone     Section = ""
+	SectionIssues   Section = "issues"
+	SectionProjects Section = "projects"
+	SectionAlerts   Section = "alerts"
+	SectionAccount  Section = "account"
+)
+
+// Viewer is who reads the page.
+type Viewer struct {
+	Name    string
+	Email   string
+	Org     string // slug
+	OrgName string
+}
+
+// Look is how the reader wants pages to look; the zero value follows the system.
+type Look struct {
+	Theme   string // "", "light", "dark"
+	Density string // "", "roomy"
+	Zone    *time.Location
+}
+
+// Themes and Densities are what Look accepts, with the words people read.
+var (
+	Themes    = []Choice{{Value: "", Label: "Follow the system"}, {Value: "light", Label: "Light"}, {Value: "dark", Label: "Dark"}}
+	Densities = []Choice{{Value: "", Label: "Compact"}, {Value: "roomy", Label: "Roomy"}}
+)
+
+// class is the class of the root element.
+func (l Look) class() string {
+	c := "compact"
+	if l.Density == "roomy" {
+		c = "roomy"
+	}
+	if l.Theme == "light" || l.Theme == "dark" {
+		c += " " + l.Theme
+	}
+	return c
+}
+
+func (l Look) zone() *time.Location {
+	if l.Zone == nil {
+		return time.UTC
+	}
+	return l.Zone
+}
+
+// Notice tells what an action did, and how to take it back.
+type Notice struct {
+	Text string
+	Bad  bool
+	Undo *Undo
+}
+
+// Undo is the form that takes an action back.
+type Undo struct {
+	Action string // address of the form
+	Do     string
+	Back   string
+	IDs    []string
+}
+
+// Link is an address with its words.
+type Link struct {
+	Label   string
+	Href    string
+	Count   string
+	Current bool
+}
+
+// Choice is one option of a select.
+type Choice struct {
+	Value   string
+	Label   string
+	Current bool
+}
+
+// Assets are the addresses of the embedded files, which carry their hash.
+type Assets struct{ Script, Style, Icon string }

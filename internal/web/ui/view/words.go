@@ -1,0 +1,7 @@
+package view
+
+// Level is an event's severity.
+type Level struct{ Word string } // fatal, error, warning, info, debug, sample
+
+// Badge is a state to show: its word, and the class that colours it.
+type Badge struct{ Word, Class string }

@@ -1,0 +1,81 @@
+// Package web is the service that people and API clients talk to: pages in ui, the API in api, and
+// the publisher that tells ingest about projects.
+//
+//	browser ──▶ login ──┬▶ ui   pages and forms
+//	client ───▶ token ──┴▶ api  /api/0, /api/v1
+//	Postgres ──▶ publisher ──▶ bucket projects ──▶ ingest
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/app"
+	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/telemetry"
+	"github.com/tocsin-dev/tocsin/internal/web/api"
+	"github.com/tocsin-dev/tocsin/internal/web/ui"
+)
+
+// Config is the web service's settings.
+type Config struct {
+	IngestURL string `name:"ingest-url" help:"Address in DSNs, when SDKs do not reach this installation at --url." env:"TOCSIN_INGEST_URL"`
+}
+
+const (
+	publishEvery = 30 * time.Second
+	expireEvery  = 10 * time.Minute
+)
+
+// Run serves pages and the API until ctx ends, then finishes the requests in hand.
+func Run(ctx context.Context, k *app.Kit, cfg Config) error {
+	handler, err := routes(k, cfg)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer k.Wait()
+	defer cancel()
+	k.Ready("database", k.Store.Ping)
+	k.Depends("bus", func(context.Context) error { return k.Bus.Healthy() })
+	p := &publisher{snapshots: k.Store.Snapshots, bucket: bucket{k.Bus}}
+	k.Every(ctx, "publish projects", publishEvery, p.publish)
+	k.Every(ctx, "remove expired logins", expireEvery, func(ctx context.Context) error {
+		n, err := k.Store.Logins().Expire(ctx)
+		if n > 0 {
+			slog.InfoContext(ctx, "removed expired logins", "count", n)
+		}
+		return err
+	})
+	return k.Serve(ctx, handler)
+}
+
+// routes joins the pages and the API.
+func routes(k *app.Kit, cfg Config) (http.Handler, error) {
+	key, err := k.SecretKey()
+	if err != nil {
+		return nil, err
+	}
+	test, err := bindings.TestRule.Client(k.Bus)
+	if err != nil {
+		return nil, err
+	}
+	redeliver, err := bindings.Redeliver.Client(k.Bus)
+	if err != nil {
+		return nil, err
+	}
+	pages := ui.New(ui.Options{
+		Store: k.Store, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Test: test.Do, Redeliver: redeliver.Do,
+	})
+	programs := pages.WithReader(api.New(api.Options{
+		Store: k.Store, BaseURL: k.BaseURL(), Release: strings.TrimPrefix(telemetry.Version(), "tocsin@"), Key: key,
+		TestRule: test.Do, Redeliver: redeliver.Do,
+	}))
+	mux := http.NewServeMux()
+	mux.Handle("/api/", programs)
+	mux.Handle("/", pages)
+	return mux, nil
+}
