@@ -30,7 +30,7 @@ type forgiven struct {
 	n  map[uint64]int
 }
 
-// maxForgiven is above what the broker lets one consumer hold.
+// maxForgiven bounds the memory this takes to a few MiB.
 const maxForgiven = 1 << 17
 
 func (f *forgiven) add(seq uint64) {

@@ -142,9 +142,7 @@ func TestUnreadableBytesAreBuried(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Publish(t.Context(), "not a job"); err != nil {
-		t.Fatal(err)
-	}
+	until(t, "published", func() bool { return p.Publish(t.Context(), "not a job") == nil })
 	stop := consume(t, srv.Conn("back"), func(context.Context, []job) ([]bus.Reject, error) {
 		t.Error("want the handler left alone")
 		return nil, nil
@@ -275,9 +273,8 @@ func TestMessagesAboveTheBoundAreRefused(t *testing.T) {
 	if err := p.Publish(t.Context(), job{Text: strings.Repeat("x", 5<<20)}); fault.KindOf(err) != fault.TooLarge {
 		t.Errorf("want too large, got %v", err)
 	}
-	if err := p.Publish(t.Context(), job{Text: strings.Repeat("x", 3<<20)}); err != nil {
-		t.Errorf("3 MiB: %v", err)
-	}
+	large := job{Text: strings.Repeat("x", 3<<20)}
+	until(t, "3 MiB published", func() bool { return p.Publish(t.Context(), large) == nil })
 }
 
 func TestAFullQueueIsUnavailable(t *testing.T) {
@@ -301,12 +298,11 @@ func TestAFullQueueIsUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 20 {
-		if err = p.Publish(t.Context(), job{Text: strings.Repeat("x", 10<<10)}); err != nil {
-			break
+	until(t, "refused because of the size", func() bool {
+		err := p.Publish(t.Context(), job{Text: strings.Repeat("x", 10<<10)})
+		if err != nil && fault.KindOf(err) != fault.Unavailable {
+			t.Fatalf("want unavailable, got %v", err)
 		}
-	}
-	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "maximum bytes") {
-		t.Errorf("want unavailable because of the size, got %v", err)
-	}
+		return err != nil && strings.Contains(err.Error(), "maximum bytes")
+	})
 }

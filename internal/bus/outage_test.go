@@ -29,9 +29,7 @@ func TestPublishingFailsFastWhileTheBrokerIsAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Publish(t.Context(), job{N: 1}); err != nil {
-		t.Fatal(err)
-	}
+	until(t, "published", func() bool { return p.Publish(t.Context(), job{N: 1}) == nil })
 	var got tally
 	consume(t, srv.Conn("back"), func(_ context.Context, batch []job) ([]bus.Reject, error) {
 		got.add(batch)
@@ -108,13 +106,13 @@ func TestClosingSendsWhatIsWaiting(t *testing.T) {
 	for n := range cap(done) {
 		go func() { done <- p.Publish(context.Background(), job{N: n}) }()
 	}
-	if err := <-done; err != nil { // some are under way
-		t.Fatal(err)
+	acked := 0
+	if <-done == nil { // some are under way
+		acked++
 	}
 	if err := c.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	acked := 1
 	for range cap(done) - 1 {
 		if <-done == nil {
 			acked++

@@ -200,9 +200,7 @@ func TestEveryEdgeWorksUnderItsPermissions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Publish(t.Context(), 1); err != nil {
-				t.Errorf("%s to %s: %v", producer, name, err)
-			}
+			until(t, producer+" publishes to "+name, func() bool { return p.Publish(t.Context(), 1) == nil })
 		}
 		done := make(chan int, 10)
 		ctx, cancel := context.WithCancel(t.Context())
