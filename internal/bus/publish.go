@@ -191,6 +191,11 @@ func (p *packer) send() {
 		if k == nil {
 			return
 		}
+		if time.Since(k.born) > publishWait {
+			// It waited behind packs that were slow: that says nothing new to the breaker.
+			k.finish(fault.New(fault.Unavailable, "queue %s does not keep up", p.queue))
+			continue
+		}
 		_, err := p.breaker.Execute(func() (struct{}, error) { return struct{}{}, p.store(k) })
 		if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 			err = fault.New(fault.Unavailable, "queue %s is away", p.queue).RetryAfter(breakerPause)
@@ -221,9 +226,6 @@ func (p *packer) take() *pack {
 func (p *packer) store(k *pack) error {
 	ctx, cancel := context.WithDeadline(p.c.ctx, k.born.Add(publishWait))
 	defer cancel()
-	if ctx.Err() != nil {
-		return fault.New(fault.Unavailable, "queue %s does not keep up", p.queue)
-	}
 	msg := &nats.Msg{Subject: queueSubject(p.queue), Data: *k.buf}
 	var id [2 * len(k.id)]byte
 	hex.Encode(id[:], k.id[:])
