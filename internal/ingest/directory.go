@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/dsn"
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -40,12 +41,26 @@ type directory struct {
 	projects map[int64]*project.Snapshot
 	stale    map[int64]bool // read from disk and not yet confirmed by the bus
 	dirty    bool           // differs from the copy on disk
+	told     bool           // has heard of the configuration, be it that there is none
 }
 
 // errRejected answers unknown and disabled keys and keys of another project alike, so that
 // nothing can be learned about keys.
 // Rule: getsentry/relay relay-server/src/services/projects/project/info.rs
 var errRejected = fault.New(fault.Denied, "event submission rejected with_reason: ProjectId")
+
+// errUntold answers while nothing is known of any project: to refuse the key would be wrong.
+var errUntold = fault.New(fault.Unavailable, "project configuration is on its way").RetryAfter(time.Second)
+
+// ready returns errUntold until there was word of the configuration, from disk or bus.
+func (d *directory) ready(context.Context) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if !d.told {
+		return errUntold
+	}
+	return nil
+}
 
 // openDirectory reads the copy at path; an absent or unreadable one leaves the directory empty.
 func openDirectory(ctx context.Context, path string) *directory {
@@ -74,8 +89,11 @@ func openDirectory(ctx context.Context, path string) *directory {
 // is the same whether or not the key is known.
 func (d *directory) lookup(key dsn.Key, id int64) (*client, error) {
 	d.mu.RLock()
-	c := d.keys[key]
+	c, told := d.keys[key], d.told
 	d.mu.RUnlock()
+	if !told {
+		return nil, errUntold
+	}
 	if c == nil {
 		c = &nobody
 	}
@@ -123,7 +141,7 @@ func (d *directory) put(s *project.Snapshot) {
 	d.dropKeys(s.Project)
 	d.projects[s.Project] = s
 	delete(d.stale, s.Project)
-	d.dirty = true
+	d.dirty, d.told = true, true
 	for _, k := range s.Keys {
 		key, err := dsn.ParseKey(k.PublicKey)
 		if err != nil || key.IsZero() {
@@ -164,6 +182,7 @@ func (d *directory) dropKeys(id int64) {
 // knows no project at all has lost them: what is on disk stays in force until it is told anew.
 func (d *directory) synced() {
 	d.mu.Lock()
+	d.told = true
 	stale := slices.Collect(maps.Keys(d.stale))
 	empty := len(stale) == len(d.projects) && len(stale) > 0
 	d.mu.Unlock()

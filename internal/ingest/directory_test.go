@@ -94,6 +94,13 @@ func TestBrokenCopyIsIgnored(t *testing.T) {
 	if d.size() != 0 {
 		t.Errorf("got %d projects", d.size())
 	}
+	if _, err := d.lookup(keyOf(t, key), 1); fault.KindOf(err) != fault.Unavailable || d.ready(t.Context()) == nil {
+		t.Errorf("want keys not refused before projects are known, got %v", err)
+	}
+	d.synced()
+	if _, err := d.lookup(keyOf(t, key), 1); fault.KindOf(err) != fault.Denied || d.ready(t.Context()) != nil {
+		t.Errorf("want unknown keys refused once it is known that there are none, got %v", err)
+	}
 	d.path = filepath.Join(path, "impossible")
 	d.put(&project.Snapshot{Project: 1})
 	if err := d.save(t.Context()); err == nil || !d.dirty {

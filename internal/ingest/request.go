@@ -58,9 +58,12 @@ func (s *Service) newRequest(r *http.Request, category outcome.Category) (*reque
 }
 
 // admit finds the client of a key and asks whether it may send from the request's origin.
-// fault.Denied when not, which is counted.
+// fault.Denied when not, which is counted; fault.Unavailable before projects are known.
 func (s *Service) admit(q *request, auth dsn.Auth) error {
 	c, err := s.projects.lookup(auth.Key, q.project)
+	if err == errUntold {
+		return err
+	}
 	if err != nil {
 		// What names no project of ours is counted under none, so that nobody can invent rows.
 		k := outcome.Key{Category: q.category, Kind: outcome.Invalid, Reason: outcome.ReasonProjectID, Minute: q.receivedAt}

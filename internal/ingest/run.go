@@ -42,6 +42,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) (err error) {
 	ledger.recover(ctx)
 
 	k.Ready("spool", s.ready)
+	k.Ready("projects", projects.ready)
 	k.Depends("bus", func(context.Context) error { return k.Bus.Healthy() })
 	k.Go(ctx, "project configuration", func(ctx context.Context) error {
 		return bindings.Projects.Watch(ctx, k.Bus, func(key string, v *project.Snapshot) { projects.take(key, v) }, projects.synced)
