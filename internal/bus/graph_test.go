@@ -135,7 +135,7 @@ func FuzzParseGraph(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if g.Mermaid() == "" || g.DOT() == "" || g.JSON() == "" || g.NATSConfig(nil) == "" {
+		if g.Mermaid() == "" || g.DOT() == "" || g.JSON() == "" || g.NATSConfig(bus.Broker{}) == "" {
 			t.Error("want drawings of a valid graph")
 		}
 		for _, identity := range g.Identities() {

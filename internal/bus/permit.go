@@ -110,27 +110,34 @@ func (p *Permission) observe(g *Graph) {
 	}
 }
 
-const configHead = `# Written by "tocsin bindings nats-config". The listener and TLS go into a file of your own that
-# includes this one. Two jetstream blocks do not add up, the last one wins: put store_dir and
-# limits into the one below.
+const configHead = `# Written by "tocsin bindings nats-config". Settings of your own, such as TLS, go into a file
+# that includes this one.
 
+listen: %s
 max_payload: %d
 
 jetstream {
+  store_dir: %s
   sync_interval: always # an acknowledged message is on the disk
 }
 
 `
 
-// NATSConfig writes what a nats-server's configuration needs: the account, a user for each
-// identity and what it may do, and the settings that the bus counts on. secrets maps identities
-// to passwords, plain or bcrypt; an identity without one is left out.
-func (g *Graph) NATSConfig(secrets map[string]string) string {
+// Broker is what NATSConfig is told about a server of one's own.
+type Broker struct {
+	Listen   string            // address, such as "127.0.0.1:4222"
+	StoreDir string            // folder for streams
+	Secrets  map[string]string // passwords by identity, plain or bcrypt; identities without one are left out
+}
+
+// NATSConfig writes what a nats-server's configuration needs: its address and storage, the
+// account, a user for each identity and what it may do, and the settings that the bus counts on.
+func (g *Graph) NATSConfig(broker Broker) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, configHead, MaxPayload)
+	fmt.Fprintf(&b, configHead, quote(broker.Listen), MaxPayload, quote(broker.StoreDir))
 	fmt.Fprintf(&b, "accounts {\n  TOCSIN {\n    jetstream: enabled\n    users: [\n")
 	for _, identity := range g.Identities() {
-		secret, ok := secrets[identity]
+		secret, ok := broker.Secrets[identity]
 		if !ok {
 			continue
 		}

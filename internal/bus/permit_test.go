@@ -110,7 +110,7 @@ func configured(t *testing.T, g *bus.Graph) (url string, secrets map[string]stri
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "nats.conf")
-	text := strings.Replace(g.NATSConfig(given), "jetstream {", fmt.Sprintf("listen: \"127.0.0.1:-1\"\njetstream {\n  store_dir: %q", dir), 1)
+	text := g.NATSConfig(bus.Broker{Listen: "127.0.0.1:-1", StoreDir: dir, Secrets: given})
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	segmentBytes = 8 << 20
-	recordHead   = 8
+	segmentBytes   = 8 << 20
+	recordHead     = 8
 	maxRecordBytes = 8 << 20
 	leastMaxBytes  = 1 << 20
 	// spareBytes is the largest buffer of a group that is kept for the next.

@@ -1,0 +1,36 @@
+// Package e2e drives the built programs from outside: real SDKs, a real browser, real faults.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// bin is the folder of the built programs.
+var bin string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "tocsin-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	// The tests of one package run in its folder; private clusters run as another user and must
+	// be able to pass through.
+	_ = os.Chmod(dir, 0o711)
+	bin = filepath.Join(dir, "bin")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", bin+"/", "../../cmd/...")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	code := 1
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build the programs:", err)
+	} else {
+		code = m.Run()
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}

@@ -1,0 +1,70 @@
+// Package operator is the command line of Tocsin: running all four services in one process, and
+// what an operator does beside that.
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tocsin-dev/tocsin/internal/app"
+	"github.com/tocsin-dev/tocsin/internal/telemetry"
+)
+
+// CLI is the command tree of the tocsin program.
+type CLI struct {
+	Up        Up          `cmd:"" help:"Run everything in one process: the four services, and unless told otherwise a private Postgres and an embedded NATS."`
+	Migrate   Migrate     `cmd:"" help:"Bring the schema, the streams and the buckets up to this release."`
+	Bootstrap Bootstrap   `cmd:"" help:"Make the first organization, project, owner and API token in a database that has none."`
+	Bindings  BindingsCmd `cmd:"" help:"Show and apply who may call and publish what."`
+	Version   VersionCmd  `cmd:"" help:"Print the version."`
+}
+
+// Main runs the tocsin program and exits.
+func Main() {
+	ctx, cancel := app.Signals()
+	defer cancel()
+	if err := Run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "tocsin:", err)
+		os.Exit(1)
+	}
+}
+
+// Run executes one command line; output for people and scripts goes to out.
+func Run(ctx context.Context, args []string, out io.Writer) error {
+	var cli CLI
+	parser, err := kong.New(&cli,
+		kong.Name("tocsin"),
+		kong.Description("Tocsin, a self-hosted error tracker for Sentry SDKs. Every flag can also be set by its environment variable."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(out, (*io.Writer)(nil)),
+		kong.Vars{"listen": "127.0.0.1:9000"},
+	)
+	if err != nil {
+		return err
+	}
+	cmd, err := parser.Parse(args)
+	parser.FatalIfErrorf(err)
+	return cmd.Run()
+}
+
+// VersionCmd prints the release of this build.
+type VersionCmd struct{}
+
+// Run implements the command.
+func (VersionCmd) Run(out io.Writer) error {
+	_, err := fmt.Fprintln(out, telemetry.Version())
+	return err
+}
+
+func writeJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
