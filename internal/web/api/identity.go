@@ -7,9 +7,9 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
-// index answers GET /api/0/: the version, and who the caller is.
+// index answers GET /api/0/: the versions of the API and of this program, and who the caller is.
 func (s *Service) index(w http.ResponseWriter, r *request) error {
-	answer := object{"version": "0", "auth": nil, "user": nil}
+	answer := object{"version": "0", "release": s.Release, "auth": nil, "user": nil}
 	if r.who != nil {
 		answer["auth"] = object{"scopes": r.who.Scopes.Strings()}
 		if r.who.User != nil {

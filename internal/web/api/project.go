@@ -162,10 +162,10 @@ func (s *Service) keys(w http.ResponseWriter, r *request) error {
 }
 
 func (s *Service) clientKey(k project.Key) object {
-	scheme, host, _ := strings.Cut(s.BaseURL, "://")
+	scheme, host, _ := strings.Cut(s.IngestURL, "://")
 	dsn := func(user string) string { return scheme + "://" + user + "@" + host + "/" + id(k.Project) }
 	under := func(path string) string {
-		return s.BaseURL + "/api/" + id(k.Project) + "/" + path + "/?sentry_key=" + k.PublicKey
+		return s.IngestURL + "/api/" + id(k.Project) + "/" + path + "/?sentry_key=" + k.PublicKey
 	}
 	var limit any
 	if k.RateLimit != nil {
@@ -175,8 +175,8 @@ func (s *Service) clientKey(k project.Key) object {
 		"id": k.PublicKey, "name": k.Label, "label": k.Label, "public": k.PublicKey, "secret": k.SecretKey, "projectId": k.Project,
 		"isActive": k.Active, "rateLimit": limit, "dateCreated": utc(k.CreatedAt),
 		"dsn": object{"public": dsn(k.PublicKey), "secret": dsn(k.PublicKey + ":" + k.SecretKey), "csp": under("csp-report"),
-			"security": under("security"), "minidump": under("minidump"), "nel": under("nel"), "unreal": s.BaseURL + "/api/" + id(k.Project) + "/unreal/" + k.PublicKey + "/",
-			"crons": s.BaseURL + "/api/" + id(k.Project) + "/cron/___MONITOR_SLUG___/" + k.PublicKey + "/", "cdn": s.BaseURL + "/js-sdk-loader/" + k.PublicKey + ".min.js"},
+			"security": under("security"), "minidump": under("minidump"), "nel": under("nel"), "unreal": s.IngestURL + "/api/" + id(k.Project) + "/unreal/" + k.PublicKey + "/",
+			"crons": s.IngestURL + "/api/" + id(k.Project) + "/cron/___MONITOR_SLUG___/" + k.PublicKey + "/", "cdn": s.IngestURL + "/js-sdk-loader/" + k.PublicKey + ".min.js"},
 		"browserSdkVersion": "latest", "browserSdk": object{"choices": [][]string{{"latest", "latest"}}},
 		"dynamicSdkLoaderOptions": object{"hasReplay": false, "hasPerformance": false, "hasDebug": false, "hasFeedback": false, "hasLogsAndMetrics": false},
 	}

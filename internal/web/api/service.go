@@ -16,7 +16,9 @@ import (
 type Options struct {
 	Store   *postgres.Store
 	BaseURL string // of this installation, without a trailing slash
-	Release string // of this program
+	Release string // of this program, as the index names it
+	// IngestURL is what SDKs report to; empty: BaseURL.
+	IngestURL string
 	// Key seals the settings of alert actions; nil: rules cannot be written here.
 	Key *seal.Key
 	// TestRule and Redeliver ask the notifier.
@@ -34,6 +36,9 @@ type Service struct {
 
 // New returns the API; it answers every path under /api/0/ and /api/v1/.
 func New(o Options) *Service {
+	if o.IngestURL == "" {
+		o.IngestURL = o.BaseURL
+	}
 	s := &Service{Options: o, mux: http.NewServeMux()}
 	for _, r := range s.routes() {
 		s.mux.Handle(r.method+" "+r.pattern+"{$}", s.handle(r))
