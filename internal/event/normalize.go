@@ -51,6 +51,7 @@ func (e *Event) Normalize(d Delivery) {
 	n.measurements()
 	n.defaults()
 	n.contexts()
+	n.mechanisms() // after contexts, which name the operating system
 	n.user()
 	n.breadcrumbs()
 	n.trim()

@@ -222,6 +222,15 @@ func (r *reader) rawObject(name string) Object {
 	return lastOfEach(r.members)
 }
 
+// members reads the object that v writes; nil when it writes none.
+func members(v Value) Object {
+	if len(v) == 0 || v[0] != '{' {
+		return nil
+	}
+	r := reader{b: v, s: string(v)}
+	return r.rawObject("")
+}
+
 // lastOfEach copies members, keeping the last of those with the same name.
 func lastOfEach(list []Member) Object {
 	if len(list) == 0 {
