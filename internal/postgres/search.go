@@ -36,7 +36,11 @@ func newConditions(org int64, q IssueQuery, projects []project.Project, now time
 		c.and("i.id = any(" + c.arg(q.IDs) + "::bigint[])")
 	}
 	if len(q.Environments) > 0 {
-		c.environment(q.Environments, false)
+		values := make([]search.Value, len(q.Environments))
+		for i, name := range q.Environments {
+			values[i].Text = name
+		}
+		c.environment(values, false)
 	}
 	if !q.From.IsZero() {
 		c.and("i.last_seen >= " + c.arg(q.From) + "::timestamptz")
@@ -150,7 +154,7 @@ func (c *conditions) term(t search.Term) error {
 	case search.FieldRelease:
 		c.release(t)
 	case search.FieldEnvironment:
-		c.environmentTerm(t)
+		c.environment(t.Values, t.Negated)
 	case search.FieldFirstSeen:
 		c.moment("i.first_seen", t)
 	case search.FieldLastSeen:

@@ -95,24 +95,16 @@ func (c *conditions) release(t search.Term) {
 		c.orMissing(rest, t.Negated, exists)
 		return
 	}
-	condition := "$name = (select l.version from releases l where l.project_id = i.project_id order by l.first_seen desc limit 1)"
+	condition := "$name = (select l.version from releases l where l.project_id = i.project_id order by l.first_seen desc, l.version desc limit 1)"
 	if len(rest) > 0 {
 		condition += " or " + c.matches("$name", rest)
 	}
 	c.andMaybe(exists(condition), t.Negated)
 }
 
-func (c *conditions) environmentTerm(t search.Term) {
-	c.orMissing(t.Values, t.Negated, func(condition string) string { return related("issue_environments", "environment", condition) })
-}
-
-// environment restricts to issues seen in any of the environments; "" is events without one.
-func (c *conditions) environment(names []string, negated bool) {
-	values := make([]search.Value, len(names))
-	for i, n := range names {
-		values[i].Text = n
-	}
-	c.orMissing(values, negated, func(condition string) string { return related("issue_environments", "environment", condition) })
+// environment finds issues seen in any of the environments; events without one count under "".
+func (c *conditions) environment(values []search.Value, negated bool) {
+	c.andMaybe(related("issue_environments", "environment", c.matches("$name", values)), negated)
 }
 
 func (c *conditions) tagExists(key string) func(string) string {
