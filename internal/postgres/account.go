@@ -9,7 +9,6 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
-	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
 const sqlInsertUser = `
@@ -154,16 +153,4 @@ func (st *Store) Members(ctx context.Context, org int64) ([]Person, error) {
 	rows, _ := st.db.Query(ctx, sqlMembers, pgx.StrictNamedArgs{"org": org})
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Person])
 	return list, translate(err, "list the members of organization %d", org)
-}
-
-// project.Organization by id or slug, as paths name it.
-const sqlOrganization = `
-	select id, slug, name, created_at from organizations where slug = @name or id::text = @name`
-
-// Organization returns the organization that a path names by id or slug. It does not say whether
-// the caller may see it.
-func (st *Store) Organization(ctx context.Context, name string) (project.Organization, error) {
-	rows, _ := st.db.Query(ctx, sqlOrganization, pgx.StrictNamedArgs{"name": name})
-	o, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[project.Organization])
-	return o, translate(err, "The requested resource does not exist")
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func newConditions(org int64, q IssueQuery, projects []project.Project, now time
 	c := &conditions{org: org, me: q.Me, now: now, projects: projects, args: pgx.NamedArgs{},
 		statuses: map[issue.Status]bool{issue.Unresolved: true, issue.Resolved: true, issue.Archived: true}}
 	if q.Projects != nil {
-		c.keepProjects(func(p project.Project) bool { return containsID(q.Projects, p.ID) })
+		c.keepProjects(func(p project.Project) bool { return slices.Contains(q.Projects, p.ID) })
 	}
 	if q.IDs != nil {
 		c.and("i.id = any(" + c.arg(q.IDs) + "::bigint[])")
@@ -54,15 +55,6 @@ func newConditions(org int64, q IssueQuery, projects []project.Project, now time
 		}
 	}
 	return c, nil
-}
-
-func containsID(list []int64, id int64) bool {
-	for _, x := range list {
-		if x == id {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *conditions) keepProjects(keep func(project.Project) bool) {
@@ -141,14 +133,8 @@ func (c *conditions) term(t search.Term) error {
 		c.numbers("i.level", t, func(v search.Value) int64 { return int64(event.ParseLevel(v.Text)) })
 	case search.FieldPriority:
 		c.numbers("i.priority", t, func(v search.Value) int64 { return int64(priorities[v.Text]) })
-	case search.FieldCategory: // every issue is of the category error
-		found := false
-		for _, v := range t.Values {
-			found = found || v.Text == "error"
-		}
-		if found == t.Negated {
-			c.and("false")
-		}
+	case search.FieldCategory:
+		c.category(t)
 	case search.FieldUnhandled:
 		c.andMaybe("i.is_unhandled = "+c.arg(t.Values[0].Text == "true"), t.Negated)
 	case search.FieldRelease:
@@ -173,6 +159,14 @@ func (c *conditions) term(t search.Term) error {
 		c.andMaybe(c.matches(textColumns[t.Field], t.Values), t.Negated)
 	}
 	return nil
+}
+
+// category adds one issue.category: term: every issue is of the category error.
+func (c *conditions) category(t search.Term) {
+	found := slices.ContainsFunc(t.Values, func(v search.Value) bool { return v.Text == "error" })
+	if found == t.Negated {
+		c.and("false")
+	}
 }
 
 var priorities = map[string]issue.Priority{"low": issue.Low, "medium": issue.Medium, "high": issue.High}

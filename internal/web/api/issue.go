@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -232,7 +233,7 @@ func (s *Service) issueDetail(r *request, row postgres.IssueRow) (detailShape, e
 		return detailShape{}, err
 	}
 	collapsed := r.URL.Query()["collapse"]
-	if !has(collapsed, "tags") {
+	if !slices.Contains(collapsed, "tags") {
 		tags, err := s.Store.IssueTags(ctx, row.Project, row.ID, "", 0)
 		if err != nil {
 			return detailShape{}, err
@@ -241,7 +242,7 @@ func (s *Service) issueDetail(r *request, row postgres.IssueRow) (detailShape, e
 			d.Tags = append(d.Tags, shapeTag(t, false))
 		}
 	}
-	if d.Stats = map[string][][2]int64{}; !has(collapsed, "stats") {
+	if d.Stats = map[string][][2]int64{}; !slices.Contains(collapsed, "stats") {
 		for _, p := range []string{"24h", "30d"} {
 			series, err := s.series(r, []postgres.IssueRow{row}, statsPeriods[p])
 			if err != nil {
@@ -251,15 +252,6 @@ func (s *Service) issueDetail(r *request, row postgres.IssueRow) (detailShape, e
 		}
 	}
 	return d, nil
-}
-
-func has(list []string, word string) bool {
-	for _, w := range list {
-		if w == word {
-			return true
-		}
-	}
-	return false
 }
 
 func releaseRef(version string) *object {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -165,7 +166,7 @@ func (s *Service) answerIssues(w http.ResponseWriter, r *request, rows []postgre
 		return err
 	}
 	var series map[int64][][2]int64
-	if collapsed := r.URL.Query()["collapse"]; period != "" && !has(collapsed, "stats") && len(rows) > 0 {
+	if collapsed := r.URL.Query()["collapse"]; period != "" && !slices.Contains(collapsed, "stats") && len(rows) > 0 {
 		steps, known := statsPeriods[period]
 		if !known { // auto: by the hour for a day, else by the day
 			steps = statsPeriods["24h"]
