@@ -38,6 +38,7 @@ func (b bucket) remove(ctx context.Context, key string) error {
 // the same values. It is for one goroutine.
 type publisher struct {
 	snapshots func(context.Context) ([]project.Snapshot, error)
+	deleted   func(context.Context) ([]int64, error)
 	bucket    projects
 	published map[string][]byte // what the bucket was last seen to hold
 }
@@ -50,7 +51,9 @@ func (p *publisher) publish(ctx context.Context) error {
 		return err
 	}
 	if p.published == nil || !p.stillThere(ctx) {
-		p.published = make(map[string][]byte, len(list))
+		if p.published, err = p.withDeleted(ctx); err != nil {
+			return err
+		}
 	}
 	wanted := make(map[string]bool, len(list))
 	for _, s := range list {
@@ -72,6 +75,17 @@ func (p *publisher) publish(ctx context.Context) error {
 	return nil
 }
 
+// withDeleted starts a record of the bucket: all that is known of it is that it may still hold
+// projects which were deleted while nobody looked.
+func (p *publisher) withDeleted(ctx context.Context) (map[string][]byte, error) {
+	ids, err := p.deleted(ctx)
+	held := make(map[string][]byte)
+	for _, id := range ids {
+		held[strconv.FormatInt(id, 10)] = nil
+	}
+	return held, err
+}
+
 // put writes one project unless the bucket holds it as it is.
 func (p *publisher) put(ctx context.Context, key string, s project.Snapshot) error {
 	text, err := json.Marshal(s)
@@ -91,6 +105,9 @@ func (p *publisher) put(ctx context.Context, key string, s project.Snapshot) err
 // stillThere looks at one project in the bucket.
 func (p *publisher) stillThere(ctx context.Context) bool {
 	for key, text := range p.published {
+		if text == nil {
+			continue
+		}
 		s, found, err := p.bucket.get(ctx, key)
 		if err != nil {
 			return true // the bus is away; putting will say so

@@ -41,7 +41,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	defer cancel()
 	k.Ready("database", k.Store.Ping)
 	k.Depends("bus", func(context.Context) error { return k.Bus.Healthy() })
-	p := &publisher{snapshots: k.Store.Snapshots, bucket: bucket{k.Bus}}
+	p := &publisher{snapshots: k.Store.Snapshots, deleted: k.Store.DeletedProjects, bucket: bucket{k.Bus}}
 	k.Every(ctx, "publish projects", publishEvery, p.publish)
 	k.Every(ctx, "remove expired logins", expireEvery, func(ctx context.Context) error {
 		n, err := k.Store.Logins().Expire(ctx)

@@ -58,7 +58,7 @@ func ruleForm(rules []alert.Rule) view.RuleForm {
 		return view.RuleForm{Enabled: true}
 	}
 	r := &rules[0]
-	f := view.RuleForm{Exists: true, Name: r.Name, Enabled: r.Enabled, LastFired: r.LastFiredAt, Others: len(rules) - 1}
+	f := view.RuleForm{Exists: true, Enabled: r.Enabled, LastFired: r.LastFiredAt, Others: len(rules) - 1}
 	if len(r.Actions) > 0 {
 		f.Target = r.Actions[0].Target
 	}
@@ -125,8 +125,8 @@ var deliveryBadges = map[alert.DeliveryState]view.Badge{
 
 func (u *UI) delivery(v *visit, action string, d *postgres.DeliveryRow) view.Delivery {
 	out := view.Delivery{
-		ID: strconv.FormatInt(d.ID, 10), State: deliveryBadges[d.State], What: d.IssueTitle, Rule: d.RuleName, Target: d.Target,
-		Reason: d.Reason, Attempts: d.AttemptCount, CreatedAt: d.CreatedAt, Done: d.FinishedAt,
+		ID: strconv.FormatInt(d.ID, 10), State: deliveryBadges[d.State], What: d.IssueTitle, Target: d.Target,
+		Reason: d.Reason, Attempts: d.AttemptCount, CreatedAt: d.CreatedAt,
 		CanRetry: d.State == alert.DeliveryFailed || d.State == alert.DeliverySent,
 	}
 	out.Href = action + "?delivery=" + out.ID + "#delivery"
@@ -162,15 +162,19 @@ func (u *UI) allAlerts(v *visit) error {
 	if len(projects) == 1 {
 		return v.redirect(u.projectView(v, projects[0]).AlertsHref)
 	}
+	ids := make([]int64, len(projects))
+	for i, p := range projects {
+		ids[i] = p.ID
+	}
+	rules, err := u.Store.RulesOfProjects(v.r.Context(), ids)
+	if err != nil {
+		return err
+	}
 	var page view.AlertsIndex
-	for _, p := range projects[:min(len(projects), 200)] {
-		rules, err := u.Store.Rules(v.r.Context(), p.ID)
-		if err != nil {
-			return err
-		}
+	for _, p := range projects {
 		row := view.AlertsRow{Name: p.Name, Href: u.projectView(v, p).AlertsHref, Sentence: "No rule", Enabled: true}
-		if len(rules) > 0 {
-			f := ruleForm(rules)
+		if len(rules[p.ID]) > 0 {
+			f := ruleForm(rules[p.ID])
 			row.Sentence, row.Enabled, row.LastFired = sentence(f), f.Enabled, f.LastFired
 		}
 		page.Rows = append(page.Rows, row)

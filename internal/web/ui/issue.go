@@ -144,7 +144,7 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 		Resolved: row.Status == issue.Resolved, Archived: row.Status == issue.Archived, Unhandled: row.IsUnhandled,
 		Events: row.TimesSeen, Users: row.UserCount, FirstSeen: row.FirstSeen, LastSeen: row.LastSeen,
 		FirstRel: row.FirstRelease, LastRel: row.LastRelease, Resolution: resolutionWords(row.Resolution),
-		Action: v.orgPath("/issues"), Here: v.r.URL.RequestURI(), Href: v.orgPath("/issues/" + row.ShortID),
+		Action: v.orgPath("/issues"), Here: v.r.URL.RequestURI(),
 		Releases: shares(d.releases, row.TimesSeen), Environments: shares(d.environments, row.TimesSeen),
 	}
 	page.Series = view.Series{Counts: d.series, Unit: "day"}
@@ -160,7 +160,7 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 	}
 	if d.event != nil {
 		page.Event = view.NewEvent(d.event.Event, d.event.ReceivedAt, tagHref)
-		page.Nav = eventNav(d.event, page.Href, word)
+		page.Nav = eventNav(d.event, v.orgPath("/issues/"+row.ShortID), word)
 	}
 	page.TagKeys = distributions(d.tags, tagHref)
 	page.Activity = activity(d.activity, row)
@@ -185,7 +185,7 @@ func eventNav(e *postgres.EventView, href, word string) view.EventNav {
 	}
 	n := view.EventNav{
 		Which: word, First: at(e.First), Older: at(e.Prev), Newer: at(e.Next), Last: at(e.Last),
-		Recommended: href, JSON: href + "/events/" + e.Event.ID.String() + "/json", Link: href + "/events/" + e.Event.ID.String(),
+		Recommended: href, JSON: href + "/events/" + e.Event.ID.String() + "/json",
 	}
 	if word == "" {
 		n.Which = "recommended"

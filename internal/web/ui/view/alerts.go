@@ -17,7 +17,6 @@ type AlertsPage struct {
 // RuleForm is the project's rule as its form shows it.
 type RuleForm struct {
 	Exists      bool
-	Name        string
 	Target      string // what may be shown of the stored address
 	URL         string // typed before, when it was refused
 	Enabled     bool
@@ -35,13 +34,11 @@ type Delivery struct {
 	State     Badge
 	What      string
 	IssueHref string
-	Rule      string
 	Target    string
 	Reason    string
 	Attempts  int
 	CreatedAt time.Time
 	NextAt    *time.Time
-	Done      *time.Time
 	CanRetry  bool
 }
 

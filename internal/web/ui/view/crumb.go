@@ -10,7 +10,6 @@ import (
 type Crumb struct {
 	At       time.Time
 	Offset   string // to the event
-	Type     string
 	Category string
 	Level    Level
 	Message  string
@@ -29,7 +28,7 @@ func breadcrumbs(ev *event.Event) []Crumb {
 	list := make([]Crumb, 0, len(ev.Breadcrumbs)+1)
 	for i := range ev.Breadcrumbs {
 		b := &ev.Breadcrumbs[i]
-		c := Crumb{At: b.Timestamp, Type: b.Type, Category: first(b.Category, b.Type), Message: b.Message, Data: fields(b.Data)}
+		c := Crumb{At: b.Timestamp, Category: first(b.Category, b.Type), Message: b.Message, Data: fields(b.Data)}
 		if c.Level = LevelOf(b.Level); b.Level == 0 {
 			c.Level = LevelOf(event.LevelInfo)
 		}
@@ -39,6 +38,6 @@ func breadcrumbs(ev *event.Event) []Crumb {
 		list = append(list, c)
 	}
 	m := ev.Metadata()
-	return append(list, Crumb{At: ev.Timestamp, Offset: "0 s", Type: "error", Category: first(m.Type, "event"),
+	return append(list, Crumb{At: ev.Timestamp, Offset: "0 s", Category: first(m.Type, "event"),
 		Level: LevelOf(ev.Level), Message: first(m.Value, m.Title), Error: true})
 }

@@ -23,7 +23,6 @@ type Event struct {
 	Transaction string
 	Logger      string
 	SDK         string
-	Main        Exception // titles the event; zero without exceptions
 
 	Exceptions  []Exception
 	Message     *Message
@@ -45,7 +44,7 @@ type Event struct {
 type Message struct {
 	Text     string
 	Template string
-	Params   []string
+	Params   string
 }
 
 // Thread is one thread with a trace.
@@ -98,7 +97,6 @@ func NewEvent(ev *event.Event, receivedAt time.Time, tagHref func(key, value str
 	}
 	v.Exceptions = exceptions(ev)
 	if len(v.Exceptions) > 0 {
-		v.Main = v.Exceptions[0]
 		v.Trace = StackText(v.Exceptions)
 	} else {
 		v.Stack = stack(ev.Stacktrace, ev.Platform)
@@ -147,7 +145,7 @@ func message(l *event.LogEntry) *Message {
 		m.Template = l.Message
 	}
 	if len(l.Params) > 0 {
-		m.Params = []string{cutText(compact(l.Params), 2000)}
+		m.Params = cutText(compact(l.Params), 2000)
 	}
 	if m.Text == "" {
 		return nil
@@ -233,12 +231,17 @@ func contexts(list []event.Context) []Block {
 // notes lists the processing errors and the remarks about single fields.
 func notes(ev *event.Event) []Note {
 	var list []Note
+	told := make(map[string]bool) // the same problem may stand in both places
 	for _, e := range ev.Errors {
 		list = append(list, Note{Field: e.Name, What: strings.ReplaceAll(e.Type, "_", " "), Detail: cutText(compact(e.Value), 400)})
+		told[e.Type+" "+e.Name] = true
 	}
 	var remarks []Note
 	for path, m := range ev.Meta {
 		for _, e := range m.Errors {
+			if told[e.Kind+" "+path] {
+				continue
+			}
 			detail := ""
 			if len(m.Value) > 0 {
 				detail = cutText(compact(m.Value), 400)

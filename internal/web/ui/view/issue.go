@@ -26,7 +26,6 @@ type IssuePage struct {
 	Series     Series
 	Action     string // where the forms go
 	Here       string // to come back to
-	Href       string // of the issue
 
 	Event *Event // nil when no event is kept any more
 	Nav   EventNav
@@ -39,9 +38,9 @@ type IssuePage struct {
 
 // EventNav leads from an event to its neighbours; empty addresses lead nowhere.
 type EventNav struct {
-	Which                         string // latest, oldest, recommended, empty for one by id
-	First, Older, Newer, Last     string
-	Recommended, JSON, Text, Link string
+	Which                     string // latest, oldest, recommended, empty for one by id
+	First, Older, Newer, Last string
+	Recommended, JSON         string
 }
 
 // Distribution is a tag and how its values share the events.

@@ -13,9 +13,6 @@ type Project struct {
 	AlertsHref   string
 	DSN          string
 	FirstEventAt *time.Time
-	OpenIssues   int64
-	OpenCapped   bool
-	LastSeen     time.Time
 	Series       Series // accepted events, 24 hours
 	Accepted     int64
 	Dropped      int64

@@ -26,8 +26,7 @@ type Stack struct {
 	Runs    []FrameRun
 	Frames  int
 	InApp   int
-	Omitted int // left out by the client
-	Native  bool
+	Omitted int // older frames that are not drawn
 }
 
 // FrameRun is a stretch of frames of one kind. Runs of several frames that are not the
@@ -134,7 +133,6 @@ func stack(st *event.Stacktrace, platform string) Stack {
 		if !opened && (f.InApp || s.InApp == 0) && f.HasBody() {
 			f.Open, opened = true, true
 		}
-		s.Native = s.Native || f.Address != ""
 		s.add(f)
 	}
 	for i := range s.Runs {
