@@ -172,7 +172,7 @@ func (r *reader) contexts(name string) []Context {
 			}
 			continue
 		}
-		data := r.rawObject(key)
+		data := r.context(key)
 		at := 0
 		for at < len(out) && out[at].Name != key {
 			at++
@@ -191,6 +191,18 @@ func (r *reader) contexts(name string) []Context {
 	}
 	r.leave()
 	return out
+}
+
+// context reads one block of facts. The response has a node budget of its own, like body.
+func (r *reader) context(name string) Object {
+	if name != "response" {
+		return r.rawObject(name)
+	}
+	nodes := r.nodes
+	r.nodes = 0
+	data := r.rawObject(name)
+	r.nodes = nodes
+	return data
 }
 
 // texts reads a list of strings, or one string; what has no text is dropped.

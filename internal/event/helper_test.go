@@ -96,3 +96,13 @@ func tag(e *event.Event, key string) string {
 	value, _ := e.Tag(key)
 	return value
 }
+
+// parsed is a JSON text as plain values.
+func parsed(t testing.TB, text string) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return v
+}

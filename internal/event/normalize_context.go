@@ -1,6 +1,8 @@
 package event
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -12,13 +14,18 @@ func (n *normalizer) contexts() {
 		if c.Name == "reprocessing" || c.Name == "" {
 			continue
 		}
-		switch kind := c.kind(); kind {
+		switch c.kind() {
 		case "trace":
-			c.Data = traceContext(c.Data)
-		case "os", "browser", "runtime":
-			c.Data = c.Data.described()
-			if label := c.Data.label(); label != "" && (kind != "runtime" || c.Data.text("version") != "") {
-				c.Data = c.Data.withText(kind, label)
+			c.Data = n.traceContext(c.Name, c.Data)
+		case "os":
+			c.Data = c.Data.describedSystem().labelled("os", false)
+		case "runtime":
+			c.Data = c.Data.describedRuntime().labelled("runtime", true)
+		case "browser":
+			c.Data = c.Data.labelled("browser", false)
+		case "response":
+			if c.Name == "response" {
+				c.Data = n.response(c.Data)
 			}
 		}
 		kept = append(kept, c)
@@ -37,84 +44,121 @@ func (o Object) withText(name, text string) Object {
 	return o.with(name, appendString(nil, text))
 }
 
-// traceContext writes the ids in lower case and fills the status.
-func traceContext(o Object) Object {
-	for _, name := range [...]string{"trace_id", "span_id", "parent_span_id"} {
-		if id := o.text(name); id != "" {
-			o = o.withText(name, strings.ToLower(id))
-		}
+// labelled sets a member to "name version", unless it has one; to the name alone without a version,
+// if that is no must.
+func (o Object) labelled(member string, versioned bool) Object {
+	label := o.label()
+	if label == "" || versioned && o.text("version") == "" || o.text(member) != "" {
+		return o
 	}
+	return o.withText(member, label)
+}
+
+// traceContext writes the ids in lower case and fills the status.
+func (n *normalizer) traceContext(name string, o Object) Object {
 	if o == nil {
 		return nil
 	}
-	if status := o.text("status"); status == "" || status == "unknown_error" {
-		o = o.withText("status", "unknown")
+	for _, member := range [...]string{"trace_id", "span_id", "parent_span_id"} {
+		if id := o.text(member); id != "" {
+			o = o.withText(member, lowerID(id))
+		}
+	}
+	sent := o.Get("status")
+	status := spanStatus(o.lenientText("status"))
+	if status == "" {
+		if len(sent) > 0 && sent[0] != 'n' {
+			n.lost(at("contexts").path(name+".status"), "invalid_data", "expected a trace status", o.lenientText("status"))
+		}
+		status = "unknown"
+	}
+	return o.withText("status", status)
+}
+
+// lowerID is an id of a trace or span as it is written today: lower case, a UUID without dashes.
+func lowerID(id string) string {
+	if len(id) == 36 {
+		id = strings.ReplaceAll(id, "-", "")
+	}
+	return strings.ToLower(id)
+}
+
+// spanStatuses are the outcomes of an operation, by the number that gRPC gives them.
+// Rule: https://develop.sentry.dev/sdk/telemetry/traces/ and getsentry/relay relay-base-schema/src/spans.rs
+var spanStatuses = listed(`ok cancelled unknown invalid_argument deadline_exceeded not_found already_exists
+	permission_denied resource_exhausted failed_precondition aborted out_of_range unimplemented internal_error
+	unavailable data_loss unauthenticated`)
+
+// spanStatus reads an outcome by its name, an old alias of it, or its number; empty when it is none.
+func spanStatus(s string) string {
+	switch s {
+	case "":
+		return ""
+	case "unknown_error":
+		return "unknown"
+	case "success":
+		return "ok"
+	case "failure":
+		return "internal_error"
+	}
+	if slices.Contains(spanStatuses, s) {
+		return s
+	}
+	if number, ok := index(s); ok {
+		return nameAt(spanStatuses, number)
+	}
+	return ""
+}
+
+// response completes what is known about the answer to a request, like the request itself: a body
+// that is JSON becomes structured, cookies leave the headers.
+// Rule: getsentry/relay relay-event-normalization/src/normalize/contexts.rs
+func (n *normalizer) response(o Object) Object {
+	r := reader{path: []step{{name: "contexts"}, {name: "response"}}}
+	headers, cookies := r.memberPairs(o, "headers", r.headers), r.memberPairs(o, "cookies", r.cookies)
+	n.Meta = n.Meta.merge(r.meta)
+	n.Errors = append(n.Errors, r.errs[:min(len(r.errs), max(0, maxErrors-len(n.Errors)))]...)
+	contentType := ""
+	for i := range headers {
+		if equalFold(headers[i].Key, "Content-Type") {
+			contentType = mediaType(headers[i].Value)
+			break
+		}
+	}
+	cookies, headers = cookiesFrom("Set-Cookie", cookies, headers)
+	o = o.withPairs("headers", headers).withPairs("cookies", cookies)
+	text, isText := textOf(o.Get("data"))
+	switch body := jsonBody(text); {
+	case body != nil && !n.wasCut("contexts.response.data"):
+		o = o.with("data", body).withText("inferred_content_type", "application/json")
+	case contentType != "" && (isText || o.text("inferred_content_type") == ""):
+		o = o.withText("inferred_content_type", contentType)
 	}
 	return o
 }
 
-// described fills name and version from raw_description when they are empty.
-func (o Object) described() Object {
-	raw := o.text("raw_description")
-	if raw == "" || o.text("name") != "" || o.text("version") != "" {
-		return o
+// memberPairs reads a member of o with one of the readers of pairs.
+func (r *reader) memberPairs(o Object, name string, read func(string) []Pair) []Pair {
+	v := o.Get(name)
+	if len(v) == 0 {
+		return nil
 	}
-	name, version := parseDescription(raw)
-	if name == "" {
-		return o
-	}
-	if o = o.withText("name", name); version != "" {
-		o = o.withText("version", version)
-	}
-	return o
+	r.b, r.s, r.i = v, string(v), 0
+	return read(name)
 }
 
-// parseDescription splits what a platform says about its operating system or runtime, such as
-// "Linux 5.10.0-23-amd64 #1 SMP", "Microsoft Windows NT 10.0.19045.0", "macOS 13.4 22F66",
-// ".NET 8.0.1".
-func parseDescription(s string) (name, version string) {
-	s = strings.TrimPrefix(strings.TrimSpace(s), "Microsoft ")
-	s = strings.Replace(s, "Windows NT ", "Windows ", 1)
-	if len(s) > valueLength {
-		return "", ""
-	}
-	fields := strings.Fields(s)
-	for i, f := range fields {
-		f = strings.TrimPrefix(strings.Trim(f, ",;()"), "v")
-		if f != "" && f[0] >= '0' && f[0] <= '9' && i > 0 {
-			return strings.Join(fields[:i], " "), f
+// withPairs is with for a list of pairs; an empty list takes the member away.
+func (o Object) withPairs(name string, list []Pair) Object {
+	v := appendPairs([]byte{'{'}, name, list)
+	if len(v) == 1 {
+		if o.index(name) < 0 {
+			return o
 		}
+		return o.without(name)
 	}
-	return "", ""
-}
-
-// measurements are a matter of transactions; there their names are cleaned.
-// Rule: getsentry/relay relay-event-normalization/src/event.rs (normalize_measurements)
-func (n *normalizer) measurements() {
-	at := n.Other.index("measurements")
-	if at < 0 {
-		return
+	v = v[len(`{"`)+len(name)+len(`":`):]
+	if bytes.Equal(v, o.Get(name)) {
+		return o
 	}
-	if n.Type != TypeTransaction || len(n.Other[at].Value) == 0 || n.Other[at].Value[0] != '{' {
-		n.Other = n.Other.without("measurements")
-		return
-	}
-	v := n.Other[at].Value
-	r := reader{b: v, s: string(v)}
-	var kept []Member
-	for r.open(); r.next('}'); {
-		name := strings.ToLower(strings.TrimSpace(r.key()))
-		start := r.i
-		r.skip(maxDepth)
-		if name == "" || !validTagKey(name) {
-			n.lost("measurements", "invalid_data", "invalid measurement name", name)
-			continue
-		}
-		kept = append(kept, Member{name, v[start:r.i]})
-	}
-	if len(kept) == 0 {
-		n.Other = n.Other.without("measurements")
-		return
-	}
-	n.Other = n.Other.with("measurements", append(appendMembers([]byte{'{'}, lastOfEach(kept)), '}'))
+	return o.with(name, v)
 }

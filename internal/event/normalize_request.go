@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/net/idna"
 )
 
 // request splits the URL, reads the body and moves cookies to their place.
@@ -22,7 +23,7 @@ func (n *normalizer) request() {
 		q.Method = ""
 	}
 	q.splitURL()
-	q.takeCookies()
+	q.Cookies, q.Headers = cookiesFrom("Cookie", q.Cookies, q.Headers)
 	n.body()
 	if q.isEmpty() {
 		n.Request = nil
@@ -55,6 +56,7 @@ func (q *Request) splitURL() {
 	var fragment, query string
 	q.URL, fragment, _ = strings.Cut(q.URL, "#")
 	q.URL, query, _ = strings.Cut(q.URL, "?")
+	q.URL = asciiHost(q.URL)
 	if q.Fragment == "" {
 		q.Fragment = fragment
 	}
@@ -63,22 +65,61 @@ func (q *Request) splitURL() {
 	}
 }
 
-// takeCookies moves the Cookie header to the cookies, unless it is not understood.
-func (q *Request) takeCookies() {
-	for i := range q.Headers {
-		if q.Headers[i].Key != "Cookie" {
+// hosts turns the names of hosts into what DNS knows, as browsers do.
+// Rule: https://url.spec.whatwg.org/#concept-domain-to-ascii
+var hosts = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.CheckHyphens(false),
+	idna.StrictDomainName(false), idna.BidiRule())
+
+// asciiHost writes the host of a URL without query in ASCII, if it can be.
+func asciiHost(s string) string {
+	if ascii(s) {
+		return s
+	}
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return s
+	}
+	host, path := rest, ""
+	if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+		host, path = rest[:slash], rest[slash:]
+	}
+	login, port := "", ""
+	if mark := strings.LastIndexByte(host, '@'); mark >= 0 {
+		login, host = host[:mark+1], host[mark+1:]
+	}
+	if colon := strings.LastIndexByte(host, ':'); colon >= 0 {
+		host, port = host[:colon], host[colon:]
+	}
+	if ascii(host) || len(host) > longestHost {
+		return s
+	}
+	plain, err := hosts.ToASCII(host)
+	if err != nil || strings.ContainsAny(plain, " #%<>?@[\\]^|") {
+		return s
+	}
+	return scheme + "://" + login + plain + port + path
+}
+
+// longestHost bounds the names that are converted, in bytes; DNS allows 253.
+const longestHost = 1024
+
+// cookiesFrom moves what a header says to the cookies, if there are none; the header goes away,
+// unless it is not understood.
+func cookiesFrom(header string, cookies, headers []Pair) (newCookies, newHeaders []Pair) {
+	for i := range headers {
+		if !equalFold(headers[i].Key, header) {
 			continue
 		}
-		if q.Cookies == nil {
-			list, whole := parseCookies(q.Headers[i].Value)
+		if cookies == nil {
+			list, whole := parseCookies(headers[i].Value)
 			if !whole {
-				return
+				break
 			}
-			q.Cookies = list
+			cookies = list
 		}
-		q.Headers = withoutPair(q.Headers, i)
-		return
+		return cookies, withoutPair(headers, i)
 	}
+	return cookies, headers
 }
 
 func withoutPair(list []Pair, i int) []Pair {

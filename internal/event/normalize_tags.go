@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -47,6 +48,15 @@ func (n *normalizer) tagFrom(key, value string) {
 		}
 	}
 	n.Tags = append(n.Tags, Pair{key, value})
+}
+
+// attributeTag reports whether a tag repeats an attribute of the event.
+func attributeTag(key string) bool {
+	switch key {
+	case "level", "environment", "release", "dist", "logger", "user":
+		return true
+	}
+	return false
 }
 
 func hasTag(list []Pair, key string) bool {
@@ -103,14 +113,17 @@ func validTagKey(s string) bool {
 	return true
 }
 
-// addAutoTags puts the automatic tags behind those of the client, in place of any of the same key.
+// addAutoTags puts the automatic tags behind those of the client. A value that the client set stays,
+// unless it repeats an attribute of the event or only the server can know it.
 func (n *normalizer) addAutoTags() {
 	var buf [24]Pair
 	auto := n.appendAutoTags(buf[:0])
 	kept := n.Tags[:0]
 	for _, t := range n.Tags {
-		if !hasTag(auto, t.Key) {
+		if at := slices.IndexFunc(auto, func(a Pair) bool { return a.Key == t.Key }); at < 0 {
 			kept = append(kept, t)
+		} else if !attributeTag(t.Key) {
+			auto[at].Value = t.Value
 		}
 	}
 	if len(kept) > maxTags {
@@ -180,6 +193,9 @@ func (c *Context) appendTags(dst []Pair) []Pair {
 func (c *Context) kind() string {
 	if t := c.Data.text("type"); t != "" {
 		return t
+	}
+	if c.Name == "client_os" {
+		return "os"
 	}
 	return c.Name
 }

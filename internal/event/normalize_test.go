@@ -203,7 +203,7 @@ func TestContextsAndTypes(t *testing.T) {
 		{"trace", `{"contexts":{"trace":{"trace_id":"ABC","span_id":"DEF"}}}`, map[string]string{"contexts.trace": `{"span_id":"def","status":"unknown","trace_id":"abc"}`}},
 		{"runtime", `{"contexts":{"runtime":{"name":"CPython","version":"3.12"}}}`, map[string]string{"contexts.runtime.runtime": `"CPython 3.12"`}},
 		{"runtime without version", `{"contexts":{"runtime":{"name":"CPython"}}}`, map[string]string{"contexts.runtime.runtime": ""}},
-		{"raw description", `{"contexts":{"os":{"raw_description":"Microsoft Windows NT 10.0.19045.0"}}}`, map[string]string{"contexts.os.os": `"Windows 10.0.19045.0"`}},
+		{"raw description", `{"contexts":{"os":{"raw_description":"Microsoft Windows NT 10.0.19045.0"}}}`, map[string]string{"contexts.os.os": `"Windows 10"`}},
 		{"no exception", `{"type":"error"}`, map[string]string{"type": `"default"`}},
 		{"exception", `{"type":"default","exception":[{"type":"A"}]}`, map[string]string{"type": `"error"`}},
 		{"transaction", `{"type":"transaction"}`, map[string]string{"type": `"transaction"`, "level": `"info"`}},
@@ -321,5 +321,15 @@ func TestZonedClientAddress(t *testing.T) {
 	d.ClientIP = netip.MustParseAddr("::ffff:192.0.2.5")
 	if e := normalized(t, `{"platform":"javascript"}`, d); e.User == nil || e.User.IPAddress != "192.0.2.5" {
 		t.Errorf("want the plain IPv4 address, got %+v", e.User)
+	}
+}
+
+func TestTagsOfTheClientWinOverDerivedOnes(t *testing.T) {
+	t.Parallel()
+	e := normalized(t, `{"tags":{"url":"mine","os":"mine","level":"x","user":"x"},"level":"fatal","user":{"id":1},"request":{"url":"http://a/b"},"contexts":{"os":{"name":"Linux"}}}`, delivery())
+	for key, want := range map[string]string{"url": "mine", "os": "mine", "os.name": "Linux", "level": "fatal", "user": "id:1"} {
+		if got := tag(e, key); got != want {
+			t.Errorf("tag %s: want %q, got %q", key, want, got)
+		}
 	}
 }
