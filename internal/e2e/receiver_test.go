@@ -48,11 +48,12 @@ func (r *receiver) last() []byte {
 // alertTo makes the project's alert rule: new issues and regressions go to url.
 func (in *instance) alertTo(t *testing.T, url string) {
 	t.Helper()
-	rule := fmt.Sprintf(`{"name":"to the pager","match":"any","conditions":[{"kind":"new"},{"kind":"regressed"}],`+
-		`"actions":[{"channel":"webhook","settings":{"url":%q,"secret":"s3cret-s3cret-s3cret"}}]}`, url)
-	status, body, err := fetch(t.Context(), http.MethodPost,
+	rule := fmt.Sprintf(`{"name":"to the pager","enabled":true,"match":"any","filterMatch":"all","filters":[],"frequencyMinutes":0,`+
+		`"conditions":[{"kind":"new"},{"kind":"regressed"}],`+
+		`"actions":[{"channel":"webhook","url":%q,"secret":"s3cret-s3cret-s3cret"}]}`, url)
+	status, body, err := fetch(t.Context(), http.MethodPut,
 		in.URL+"/api/v1/projects/"+in.Organization+"/"+in.Project+"/alert-rules/", in.AuthToken, []byte(rule), "Content-Type", "application/json")
-	if err != nil || status != http.StatusCreated {
+	if err != nil || status/100 != 2 {
 		t.Fatalf("make the rule: %d %s %v", status, body, err)
 	}
 }

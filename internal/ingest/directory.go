@@ -41,7 +41,7 @@ type directory struct {
 	projects map[int64]*project.Snapshot
 	stale    map[int64]bool // read from disk and not yet confirmed by the bus
 	dirty    bool           // differs from the copy on disk
-	told     bool           // has heard of the configuration, be it that there is none
+	told     bool           // has heard of at least one project, from disk or bus
 }
 
 // errRejected answers unknown and disabled keys and keys of another project alike, so that
@@ -52,7 +52,8 @@ var errRejected = fault.New(fault.Denied, "event submission rejected with_reason
 // errUntold answers while nothing is known of any project: to refuse the key would be wrong.
 var errUntold = fault.New(fault.Unavailable, "project configuration is on its way").RetryAfter(time.Second)
 
-// ready returns errUntold until there was word of the configuration, from disk or bus.
+// ready returns errUntold until there was word of a project, from disk or bus. An installation
+// that is being set up has none yet, and to refuse its first key would lose its first events.
 func (d *directory) ready(context.Context) error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -182,7 +183,6 @@ func (d *directory) dropKeys(id int64) {
 // knows no project at all has lost them: what is on disk stays in force until it is told anew.
 func (d *directory) synced() {
 	d.mu.Lock()
-	d.told = true
 	stale := slices.Collect(maps.Keys(d.stale))
 	empty := len(stale) == len(d.projects) && len(stale) > 0
 	d.mu.Unlock()

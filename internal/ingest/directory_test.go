@@ -98,8 +98,12 @@ func TestBrokenCopyIsIgnored(t *testing.T) {
 		t.Errorf("want keys not refused before projects are known, got %v", err)
 	}
 	d.synced()
+	if _, err := d.lookup(keyOf(t, key), 1); fault.KindOf(err) != fault.Unavailable || d.ready(t.Context()) == nil {
+		t.Errorf("want keys not refused while the bus knows no project yet, got %v", err)
+	}
+	d.put(&project.Snapshot{Project: 2})
 	if _, err := d.lookup(keyOf(t, key), 1); fault.KindOf(err) != fault.Denied || d.ready(t.Context()) != nil {
-		t.Errorf("want unknown keys refused once it is known that there are none, got %v", err)
+		t.Errorf("want unknown keys refused once a project is known, got %v", err)
 	}
 	d.path = filepath.Join(path, "impossible")
 	d.put(&project.Snapshot{Project: 1})

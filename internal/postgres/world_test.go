@@ -120,4 +120,3 @@ func samples(n int, text string) []postgres.Record {
 	}
 	return records
 }
-
