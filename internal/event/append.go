@@ -26,9 +26,9 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 	dst = appendText(dst, "logger", e.Logger)
 	dst = appendText(dst, "server_name", e.ServerName)
 	dst = appendText(dst, "transaction", e.Transaction)
-	if e.TransactionSource != "" {
+	if e.TransactionSource != "" || len(e.TransactionInfo) > 0 {
 		dst = appendText(append(comma(dst), `"transaction_info":{`...), "source", e.TransactionSource)
-		dst = append(dst, '}')
+		dst = append(appendMembers(dst, e.TransactionInfo), '}')
 	}
 	dst = appendText(dst, "culprit", e.Culprit)
 	dst = appendText(dst, "checksum", e.Checksum)
@@ -40,6 +40,8 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 	dst = appendObject(dst, "extra", e.Extra)
 	dst = appendModules(dst, e.Modules)
 	dst = appendTexts(dst, "fingerprint", e.Fingerprint)
+	dst = appendObject(dst, "measurements", e.Measurements)
+	dst = appendValue(dst, "spans", e.Spans)
 	dst = appendInteger(dst, "main_exception_id", e.MainExceptionID)
 	dst = appendMembers(dst, e.Other)
 	dst = appendErrors(dst, e.Errors)

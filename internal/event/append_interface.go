@@ -218,8 +218,9 @@ func (s *SDK) append(dst []byte) []byte {
 	dst = appendTexts(dst, "integrations", s.Integrations)
 	dst = appendTexts(dst, "features", s.Features)
 	dst = appendValue(dst, "packages", s.Packages)
-	if s.InferIP != "" {
-		dst = append(appendText(append(appendName(dst, "settings"), '{'), "infer_ip", s.InferIP), '}')
+	if s.InferIP != "" || len(s.Settings) > 0 {
+		dst = appendText(append(appendName(dst, "settings"), '{'), "infer_ip", s.InferIP)
+		dst = append(appendMembers(dst, s.Settings), '}')
 	}
 	return append(appendMembers(dst, s.Other), '}')
 }

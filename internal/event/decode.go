@@ -118,7 +118,7 @@ func (d *decoding) scalar(key string) bool {
 		d.project()
 	case "main_exception_id":
 		e.MainExceptionID = d.integerPointer(key)
-	case "version", "key_id", "ingest_path", "grouping_config", "_metrics":
+	case "version", "key_id", "ingest_path", "grouping_config", "breakdowns", "scraping_attempts", "_metrics", "_dsc":
 		d.skip(maxDepth) // ours to decide; what a client says about them is ignored
 	default:
 		return false
@@ -196,6 +196,10 @@ func (d *decoding) rest(key string) bool {
 		e.DebugMeta = d.rawObject(key)
 	case "sdk":
 		e.SDK = d.sdk(key)
+	case "spans":
+		e.Spans = d.spans(key)
+	case "measurements":
+		e.Measurements = d.measurements(key)
 	case "transaction_info":
 		d.transactionInfo(key)
 	case "errors":
@@ -269,7 +273,7 @@ func (d *decoding) transactionInfo(key string) {
 		if name := d.key(); name == "source" {
 			d.e.TransactionSource = d.str(name)
 		} else {
-			d.skip(maxDepth)
+			d.other(&d.e.TransactionInfo, name)
 		}
 	}
 	d.leave()

@@ -264,7 +264,7 @@ func (r *reader) sdk(name string) *SDK {
 				s.Packages = r.raw(key)
 			}
 		case "settings":
-			s.InferIP = r.inferIP(key)
+			r.settings(s, key)
 		case "client_ip":
 			r.skip(maxDepth) // ours to say
 		default:
@@ -275,20 +275,43 @@ func (r *reader) sdk(name string) *SDK {
 	return s
 }
 
-func (r *reader) inferIP(name string) string {
-	var mode string
+func (r *reader) settings(s *SDK, name string) {
 	if !r.object(name) {
-		return ""
+		return
 	}
 	for r.next('}') {
 		if key := r.key(); key == "infer_ip" {
-			mode = r.lenient(key)
+			s.InferIP = r.lenient(key)
 		} else {
-			r.skip(maxDepth)
+			r.other(&s.Settings, key)
 		}
 	}
 	r.leave()
-	return mode
+}
+
+// spans reads the list of spans as it is. It has a node budget of its own.
+func (r *reader) spans(name string) Value {
+	if r.kind() != '[' {
+		if !r.null() {
+			r.invalid(name, "a list")
+		}
+		return nil
+	}
+	nodes := r.nodes
+	r.nodes = maxNodes - maxSpanNodes
+	list := r.raw(name)
+	r.nodes = nodes
+	return list
+}
+
+// measurements reads the numbers that a transaction measured. They have a node budget of their
+// own, because units are added to them.
+func (r *reader) measurements(name string) Object {
+	nodes := r.nodes
+	r.nodes = 0
+	o := r.rawObject(name)
+	r.nodes = nodes
+	return o
 }
 
 // processingErrors reads problems that an earlier step or the client noted.

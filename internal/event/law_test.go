@@ -78,10 +78,12 @@ func TestLawsOfAnyShape(t *testing.T) {
 		"tags extra user id email ip_address request url headers cookies query_string method env REMOTE_ADDR contexts os browser trace trace_id name version " +
 		"raw_description logentry message formatted params breadcrumbs level timestamp category culprit transaction release dist environment logger server_name site " +
 		"fingerprint sdk settings infer_ip errors _meta rem err len val debug_meta modules threads measurements csp nel platform checksum handled exception_id " +
-		"in_app pre_context context_line geo instruction_addr orig_in_app a a.b é")
-	names = append(names, "", ".", "x y", "User-Agent", "Cookie")
+		"in_app pre_context context_line geo instruction_addr orig_in_app a a.b é " +
+		"spans start_timestamp transaction_info source original response data status client_os runtime device model family signal errno mach_exception number " +
+		"posix_signal relevant_address help_link build unit lcp blocked_uri document_uri violated_directive effective_directive hpkp expectct hostname port")
+	names = append(names, "", ".", "x y", "User-Agent", "Cookie", "Set-Cookie", "app.start.cold", "device.class")
 	scalar := rapid.SampledFrom([]string{"null", "true", "false", "0", "-1", "7", "1.5", "1e400", "1795244703.123456", `""`, `"x"`, `"a: b"`, `"\u0000"`, `"\ud800"`,
-		`"{{auto}}"`, `"error"`, `"javascript"`, `"transaction"`, `"2026-11-21T07:00:00Z"`, `"http://a/b?c=d#e"`, `"a=b&c=d"`, `"a=b; c"`, `"%s {}"`, `"{\"k\":[1, 2]}"`, `"latest"`, `"0x1F"`,
+		`"{{auto}}"`, `"error"`, `"javascript"`, `"transaction"`, `"2026-11-21T07:00:00Z"`, `"http://a/b?c=d#e"`, `"a=b&c=d"`, `"a=b; c"`, `"%s {}"`, `"{\"k\":[1, 2]}"`, `"latest"`, `"0x1F"`, `"Linux"`, `"Linux 5.10.0"`, `"http://göö.example/"`, `"unknown_error"`, `11`,
 		`"` + strings.Repeat("long ", 300) + `"`, `"` + strings.Repeat(`é\n`, 9000) + `"`, `"app\nline"`})
 	var value func(depth int) *rapid.Generator[string]
 	value = func(depth int) *rapid.Generator[string] {

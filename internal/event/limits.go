@@ -6,6 +6,8 @@ package event
 const (
 	maxDepth      = 64    // nested objects and lists; deeper values become null
 	maxNodes      = 20000 // values inside free-form parts, summed over the event
+	maxSpanNodes  = 200000
+	maxMeasures   = 100 // measurements of a transaction
 	maxExceptions = 50
 	maxFrames     = 250   // of one stack trace; the last are kept
 	maxAllFrames  = 10000 // of all stack traces of an event
@@ -58,4 +60,5 @@ var (
 	bagVars      = bag{5, 2 << 10}
 	bagCrumb     = bag{5, 2 << 10}
 	bagUser      = bag{7, 8 << 10}
+	bagSpans     = bag{9, 800 << 10}
 )

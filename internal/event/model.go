@@ -78,8 +78,11 @@ type Event struct {
 	Transaction string
 	// TransactionSource is transaction_info.source: custom, url, route, view, component, task.
 	TransactionSource string
+	TransactionInfo   Object // the rest of transaction_info: original, changes, propagations
 	Culprit           string // as sent; see Metadata for the one to show
 	Checksum          string // legacy grouping override
+	Spans             Value  // transactions: the list of spans as sent
+	Measurements      Object // transactions: name to {"value","unit"}
 	Timestamp         time.Time
 	StartTimestamp    time.Time // transactions
 	ReceivedAt        time.Time
@@ -323,6 +326,7 @@ type SDK struct {
 	Features     []string
 	Packages     Value
 	InferIP      string // settings.infer_ip: auto, never, legacy; empty when not sent
+	Settings     Object // the rest of settings
 	Other        Object
 }
 

@@ -48,7 +48,7 @@ func (e *Event) Normalize(d Delivery) {
 	n.kind() // again, because exceptions may have been dropped
 	n.request()
 	n.userAgent()
-	n.measurements()
+	n.transaction()
 	n.defaults()
 	n.contexts()
 	n.mechanisms() // after contexts, which name the operating system
@@ -157,7 +157,7 @@ func (n *normalizer) defaults() {
 
 func (s *SDK) isEmpty() bool {
 	return s.Name == "" && s.Version == "" && s.Integrations == nil && s.Features == nil &&
-		s.Packages == nil && s.InferIP == "" && s.Other == nil
+		s.Packages == nil && s.InferIP == "" && s.Settings == nil && s.Other == nil
 }
 
 // parseClient reads "name/version" or "name version"; nil when it is neither.

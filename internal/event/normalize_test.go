@@ -211,7 +211,7 @@ func TestContextsAndTypes(t *testing.T) {
 		{"nel", `{"contexts":{"nel":{"phase":"dns"}}}`, map[string]string{"type": `"nel"`}},
 		{"unknown platform", `{"platform":"cobol"}`, map[string]string{"platform": `"other"`}},
 		{"measurements of an error", `{"measurements":{"lcp":{"value":1}}}`, map[string]string{"measurements": ""}},
-		{"measurements", `{"type":"transaction","measurements":{"LCP":{"value":1}," x.y ":{"value":2},"A B":{"value":3}}}`, map[string]string{"measurements": `{"lcp":{"value":1},"x.y":{"value":2}}`}},
+		{"measurements", `{"type":"transaction","measurements":{"LCP":{"value":1}," x.y ":{"value":2},"A B":{"value":3}}}`, map[string]string{"measurements": `{"lcp":{"unit":"millisecond","value":1},"x.y":{"unit":"none","value":2}}`}},
 		{"sdk from the client", `{}`, map[string]string{"sdk": `{"name":"sentry.python","version":"2.68.0"}`}},
 		{"empty user", `{"user":{}}`, map[string]string{"user": ""}},
 	}, delivery())

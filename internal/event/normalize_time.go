@@ -45,6 +45,9 @@ func (n *normalizer) clock() {
 func (n *normalizer) shift(by time.Duration) {
 	n.Timestamp = shifted(n.Timestamp, by)
 	n.StartTimestamp = shifted(n.StartTimestamp, by)
+	if n.Spans != nil {
+		n.Spans = shiftSpans(n.Spans, by)
+	}
 	for i := range n.Breadcrumbs {
 		n.Breadcrumbs[i].Timestamp = shifted(n.Breadcrumbs[i].Timestamp, by)
 	}

@@ -37,6 +37,9 @@ func (n *normalizer) trim() {
 	n.cut(&n.Transaction, limitCulprit, root, "transaction")
 	n.cut(&n.Culprit, limitCulprit, root, "culprit")
 	n.cut(&n.Checksum, limitKey, root, "checksum")
+	n.cut(&n.TransactionSource, limitKey, at("transaction_info"), "source")
+	n.fit(&n.TransactionInfo, bagContext, root, "transaction_info")
+	n.fitValue(&n.Spans, bagSpans, root, "spans")
 	n.trimLogEntry()
 	for i := range n.Exceptions {
 		n.trimException(&n.Exceptions[i], i)
