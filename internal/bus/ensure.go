@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -59,6 +60,23 @@ func Ensure(ctx context.Context, admin *nats.Conn, g *Graph, limits Limits) erro
 			History: uint8(g.Buckets[name].History), MaxBytes: bucketBytes, Replicas: limits.Replicas})
 		if err != nil {
 			return translate(err, "create bucket %s", name)
+		}
+	}
+	return nil
+}
+
+// TakeBack removes the consumers of g's queues, so that Ensure makes them anew and what earlier
+// processes had in hand is delivered at once instead of after the time they had to acknowledge it.
+// Only for a broker whose consumers have all ended with it. It needs the rights of Admin.
+func TakeBack(ctx context.Context, admin *nats.Conn, g *Graph) error {
+	js, err := jetstream.New(admin)
+	if err != nil {
+		return translate(err, "prepare the bus")
+	}
+	for _, name := range sortedKeys(g.Queues) {
+		err := js.DeleteConsumer(ctx, queueStream(name), queueConsumer(name, g.Queues[name].Consumer))
+		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return translate(err, "take back what consumers of queue %s had in hand", name)
 		}
 	}
 	return nil

@@ -78,7 +78,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := s.launch(); err != nil {
 		return nil, err
 	}
-	if err := s.ensure(ctx); err != nil {
+	if err := errors.Join(s.takeBack(ctx), s.ensure(ctx)); err != nil {
 		s.halt()
 		return nil, err
 	}
@@ -172,6 +172,16 @@ func (s *Server) halt() {
 		srv.Shutdown()
 		srv.WaitForShutdown()
 	}
+}
+
+// takeBack readies what an earlier process had in hand for delivery; its consumers ended with it.
+func (s *Server) takeBack(ctx context.Context) error {
+	nc, err := s.Admin()
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	return bus.TakeBack(ctx, nc, s.o.Graph)
 }
 
 func (s *Server) ensure(ctx context.Context) error {
