@@ -7,20 +7,42 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
 
-// deeds are what the forms of the list and the issue page can do, the word for it afterwards, and
-// what takes it back.
+// deeds are what the forms of the list and the issue page can do, and the word for it afterwards.
 var deeds = map[string]struct {
 	action issue.Action
 	done   string
-	undo   string
+	undo   bool // can be taken back
 }{
-	"resolve":      {issue.Action{Status: ptr(issue.Resolved)}, "Resolved", "reopen"},
-	"resolve-next": {issue.Action{Status: ptr(issue.Resolved), Resolution: &issue.Resolution{InNextRelease: true}}, "Resolved in the next release:", "reopen"},
-	"archive":      {issue.Action{Status: ptr(issue.Archived)}, "Archived", "reopen"},
-	"reopen":       {issue.Action{Status: ptr(issue.Unresolved)}, "Reopened", ""},
+	"resolve":      {issue.Action{Status: ptr(issue.Resolved)}, "Resolved", true},
+	"resolve-next": {issue.Action{Status: ptr(issue.Resolved), Resolution: &issue.Resolution{InNextRelease: true}}, "Resolved in the next release:", true},
+	"archive":      {issue.Action{Status: ptr(issue.Archived)}, "Archived", true},
+	"reopen":       {issue.Action{Status: ptr(issue.Unresolved)}, "Reopened", false},
+	// Taking back a resolution puts an issue where it was.
+	"back-to-new":        {issue.Action{Status: ptr(issue.Unresolved), Substatus: ptr(issue.New)}, "Reopened", false},
+	"back-to-ongoing":    {issue.Action{Status: ptr(issue.Unresolved), Substatus: ptr(issue.Ongoing)}, "Reopened", false},
+	"back-to-regressed":  {issue.Action{Status: ptr(issue.Unresolved), Substatus: ptr(issue.Regressed)}, "Reopened", false},
+	"back-to-escalating": {issue.Action{Status: ptr(issue.Unresolved), Substatus: ptr(issue.Escalating)}, "Reopened", false},
+}
+
+// wayBack is the deed that puts issues back to where they all are; empty when there is none.
+func wayBack(rows []postgres.IssueRow) string {
+	if len(rows) == 0 {
+		return ""
+	}
+	for i := range rows {
+		if rows[i].Status != issue.Unresolved || rows[i].Substatus != rows[0].Substatus {
+			return ""
+		}
+	}
+	deed := "back-to-" + rows[0].Substatus.String()
+	if _, known := deeds[deed]; !known {
+		return ""
+	}
+	return deed
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -51,11 +73,19 @@ func (u *UI) changeIssues(v *visit) error {
 	}
 	action := deed.action
 	action.Single = len(ids) == 1
+	before, err := u.Store.IssuesByID(v.r.Context(), v.principal.Organization.ID, ids)
+	if err != nil {
+		return err
+	}
 	changed, err := u.Store.ChangeIssues(v.r.Context(), v.principal.Organization.ID, ids, action, v.principal.UserID())
 	if err != nil {
 		return err
 	}
-	v.notify(u.told(v, len(ids), len(changed), deed.done, deed.undo, back))
+	undo := ""
+	if deed.undo {
+		undo = wayBack(before)
+	}
+	v.notify(u.told(v, len(ids), len(changed), deed.done, undo, back))
 	return v.redirect(back)
 }
 

@@ -23,7 +23,6 @@ import (
 const (
 	topValues     = 4  // of a tag
 	topTags       = 12 // tags
-	topShares     = 5  // releases and environments
 	activityShown = 50
 )
 
@@ -46,14 +45,12 @@ func selector(word string) (postgres.EventSelector, error) {
 
 // issueData is what the issue page shows, read side by side.
 type issueData struct {
-	row          postgres.IssueRow
-	event        *postgres.EventView // nil: none is kept any more
-	tags         []postgres.TagKey
-	releases     []postgres.Seen
-	environments []postgres.Seen
-	activity     []postgres.Activity
-	series       []int64
-	from         time.Time // of the first bucket of series
+	row      postgres.IssueRow
+	event    *postgres.EventView // nil: none is kept any more
+	tags     []postgres.TagKey
+	activity []postgres.Activity
+	series   []int64
+	from     time.Time // of the first bucket of series
 }
 
 // seriesDays is how far back the chart of an issue goes.
@@ -73,13 +70,6 @@ func (u *UI) readIssue(v *visit, row postgres.IssueRow, which postgres.EventSele
 	})
 	g.Go(func() (err error) {
 		d.tags, err = u.Store.IssueTags(ctx, row.Project, row.ID, "", topValues)
-		return err
-	})
-	g.Go(func() (err error) {
-		if d.releases, err = u.Store.IssueReleases(ctx, row.Project, row.ID); err != nil {
-			return err
-		}
-		d.environments, err = u.Store.IssueEnvironments(ctx, row.Project, row.ID)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -145,7 +135,6 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 		Events: row.TimesSeen, Users: row.UserCount, FirstSeen: row.FirstSeen, LastSeen: row.LastSeen,
 		FirstRel: row.FirstRelease, LastRel: row.LastRelease, Resolution: resolutionWords(row.Resolution),
 		Action: v.orgPath("/issues"), Here: v.r.URL.RequestURI(),
-		Releases: shares(d.releases, row.TimesSeen), Environments: shares(d.environments, row.TimesSeen),
 	}
 	page.Series = view.Series{Counts: d.series, Unit: "day"}
 	if len(d.series) != seriesDays {
@@ -163,6 +152,7 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 		page.Nav = eventNav(d.event, v.orgPath("/issues/"+row.ShortID), word)
 	}
 	page.TagKeys = distributions(d.tags, tagHref)
+	page.Releases, page.Environments = shares(d.tags, "release", tagHref), shares(d.tags, "environment", tagHref)
 	page.Activity = activity(d.activity, row)
 	return page
 }
@@ -196,16 +186,18 @@ func eventNav(e *postgres.EventView, href, word string) view.EventNav {
 	return n
 }
 
-func shares(list []postgres.Seen, total int64) []view.Share {
-	var out []view.Share
-	for _, s := range list[:min(len(list), topShares)] {
-		share := view.NewShare(s.Name, "", s.TimesSeen, total)
-		if s.Name == "" {
-			share.Name = "(none)"
+// shares is how the values of one tag share an issue's events.
+func shares(tags []postgres.TagKey, key string, href func(key, value string) string) []view.Share {
+	var list []view.Share
+	for _, t := range tags {
+		if t.Key != key {
+			continue
 		}
-		out = append(out, share)
+		for _, top := range t.Top {
+			list = append(list, view.NewShare(top.Value, href(key, top.Value), top.TimesSeen, t.TotalValues))
+		}
 	}
-	return out
+	return list
 }
 
 // plainTags are tags that the facts leave out.
@@ -220,11 +212,7 @@ func distributions(tags []postgres.TagKey, href func(key, value string) string) 
 		if plainTags[t.Key] || len(list) == topTags {
 			continue
 		}
-		d := view.Distribution{Key: t.Key, Total: t.TotalValues, Others: max(0, t.UniqueValues-int64(len(t.Top)))}
-		for _, top := range t.Top {
-			d.Top = append(d.Top, view.NewShare(top.Value, href(t.Key, top.Value), top.TimesSeen, t.TotalValues))
-		}
-		list = append(list, d)
+		list = append(list, view.Distribution{Key: t.Key, Others: max(0, t.UniqueValues-int64(len(t.Top))), Top: shares(tags, t.Key, href)})
 	}
 	return list
 }

@@ -108,6 +108,9 @@ func (u *UI) notFound(v *visit) error {
 		target := url.URL{Path: trimmed, RawQuery: v.r.URL.RawQuery}
 		return v.redirect(target.String())
 	}
+	if _, err := v.identify(); err != nil && fault.KindOf(err) != fault.Unknown { // for the frame around the answer
+		return err
+	}
 	return fault.New(fault.Unknown, "There is no page at this address.")
 }
 

@@ -46,7 +46,6 @@ type EventNav struct {
 // Distribution is a tag and how its values share the events.
 type Distribution struct {
 	Key    string
-	Total  int64
 	Others int64 // values beyond those listed
 	Top    []Share
 }

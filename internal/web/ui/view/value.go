@@ -61,6 +61,7 @@ func valueOf(v event.Value) Value {
 }
 
 func textValue(s string) Value {
+	s = strings.TrimRight(s, "\r\n")
 	out := Value{Class: "text", Short: s, Scrubbed: isScrubbed(s)}
 	line, _, several := strings.Cut(s, "\n")
 	if several || utf8.RuneCountInString(s) > 400 {

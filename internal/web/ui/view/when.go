@@ -15,7 +15,7 @@ func Ago(now, t time.Time) string {
 	case d < -time.Minute:
 		return "in the future"
 	case d < time.Minute:
-		return "just now"
+		return "now"
 	case d < time.Hour:
 		return strconv.Itoa(int(d/time.Minute)) + " min"
 	case d < 48*time.Hour:
@@ -31,7 +31,10 @@ func Ago(now, t time.Time) string {
 // agoWords is Ago with its "ago" where that makes sense.
 func agoWords(now, t time.Time) string {
 	s := Ago(now, t)
-	if s == "never" || s == "just now" || s == "in the future" {
+	switch s {
+	case "now":
+		return "just now"
+	case "never", "in the future":
 		return s
 	}
 	return s + " ago"

@@ -9,7 +9,7 @@ func TestAgo(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	for want, d := range map[string]time.Duration{
-		"just now": 59 * time.Second, "1 min": time.Minute, "59 min": time.Hour - 1, "47 h": 47*time.Hour + 59*time.Minute,
+		"now": 59 * time.Second, "1 min": time.Minute, "59 min": time.Hour - 1, "47 h": 47*time.Hour + 59*time.Minute,
 		"2 d": 48 * time.Hour, "3 mo": 100 * 24 * time.Hour, "2 y": 800 * 24 * time.Hour, "in the future": -2 * time.Minute,
 	} {
 		if got := Ago(now, now.Add(-d)); got != want {
