@@ -140,6 +140,7 @@ func (in *instance) signIn(t *testing.T, browser context.Context) {
 		chromedp.SendKeys(`input[name="email"]`, in.Email),
 		chromedp.SendKeys(`input[name="password"]`, in.Password),
 		chromedp.Submit(`input[name="password"]`),
+		chromedp.WaitNotPresent(`input[name="password"]`),
 		chromedp.WaitVisible("main h1"))
 	if err != nil {
 		t.Fatalf("sign in: %v", err)
