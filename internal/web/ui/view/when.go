@@ -53,9 +53,6 @@ func (l Look) fine(t time.Time) string {
 // clock is the time of day of t to the millisecond.
 func (l Look) clock(t time.Time) string { return t.In(l.zone()).Format("15:04:05.000") }
 
-// day is t's date.
-func (l Look) day(t time.Time) string { return t.In(l.zone()).Format("2 Jan 2006") }
-
 // stamp is the machine's form for the datetime attribute.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
