@@ -15,6 +15,15 @@ type Delivery struct {
 	Client     string // sentry_client of the authentication
 	Origin     string
 	Retention  time.Duration
+	Geo        func(netip.Addr) Geo // says where an address is; nil when nothing does
+}
+
+// Geo is where in the world an address is, as far as a database knows; English names.
+type Geo struct {
+	CountryCode string // two letters, ISO 3166
+	City        string
+	Subdivision string // state or province
+	Region      string // the country's name
 }
 
 // Delivery returns what ingest noted about this event, for Normalize.
@@ -39,6 +48,7 @@ func (e *Event) Normalize(d Delivery) {
 	n.kind()
 	n.delivered()
 	n.addresses()
+	n.geo()
 	n.versions()
 	n.logEntry()
 	n.clock()

@@ -70,6 +70,26 @@ func (n *normalizer) legacyIP(asked bool, client string) {
 	}
 }
 
+// geo says where the user's address is, unless the client did.
+// Rule: getsentry/relay relay-event-normalization/src/event.rs (normalize_user_geoinfo)
+func (n *normalizer) geo() {
+	if n.d.Geo == nil || n.User == nil || n.User.Geo != nil {
+		return
+	}
+	addr, err := netip.ParseAddr(n.User.IPAddress)
+	if err != nil {
+		return
+	}
+	g := n.d.Geo(addr)
+	for _, m := range [...]struct{ name, text string }{
+		{"country_code", g.CountryCode}, {"city", g.City}, {"subdivision", g.Subdivision}, {"region", g.Region},
+	} {
+		if m.text != "" {
+			n.User.Geo = append(n.User.Geo, Member{m.name, appendString(nil, m.text)})
+		}
+	}
+}
+
 func (n *normalizer) setIP(ip string) {
 	if ip == "" {
 		return
