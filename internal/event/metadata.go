@@ -36,6 +36,9 @@ func (e *Event) Metadata() Metadata {
 		m.Title = first(cutTitle(e.Transaction), "<unlabeled transaction>")
 	default:
 		m.Title = first(cutTitle(firstLine(e.message())), "<unlabeled event>")
+		if e.Type.security() {
+			m.Location = e.reportLocation()
+		}
 	}
 	m.Culprit = e.culprit()
 	return m

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"math"
 	"net/netip"
 	"time"
 )
@@ -46,6 +47,7 @@ type normalizer struct {
 func (e *Event) Normalize(d Delivery) {
 	n := &normalizer{e, d}
 	n.kind()
+	n.report()
 	n.delivered()
 	n.addresses()
 	n.geo()
@@ -144,9 +146,7 @@ func (n *normalizer) delivered() {
 	if n.Request == nil {
 		n.Request = new(Request)
 	}
-	if n.Request.Header("User-Agent") == "" {
-		n.Request.Headers = append(n.Request.Headers, Pair{"User-Agent", storable(n.d.UserAgent)})
-	}
+	n.addHeader("User-Agent", n.d.UserAgent)
 }
 
 // defaults fills the attributes that every event has.
@@ -155,6 +155,11 @@ func (n *normalizer) defaults() {
 		n.Level = LevelError
 		if n.Type == TypeTransaction {
 			n.Level = LevelInfo
+		}
+	}
+	if at := n.Other.index("time_spent"); at >= 0 {
+		if spent, ok := wholeNumber(n.Other[at].Value); !ok || spent < 0 || spent >= math.MaxInt32 {
+			n.Other = n.Other.without("time_spent")
 		}
 	}
 	if !knownPlatform(n.Platform) {

@@ -71,7 +71,7 @@ func hasTag(list []Pair, key string) bool {
 // reservedTag reports whether only the server may set a tag.
 func reservedTag(key string) bool {
 	switch key {
-	case "release", "dist", "user", "filename", "function":
+	case "release", "dist", "user", "filename", "function", "device.class":
 		return true
 	}
 	return false
@@ -158,6 +158,9 @@ func (e *Event) appendAutoTags(dst []Pair) []Pair {
 	for i := range e.Contexts {
 		dst = e.Contexts[i].appendTags(dst)
 	}
+	if e.Security != nil {
+		dst = e.appendReportTags(dst)
+	}
 	return dst
 }
 
@@ -177,6 +180,9 @@ func (c *Context) appendTags(dst []Pair) []Pair {
 	case "device":
 		dst = autoTag(dst, c.Name, o.text("model"))
 		dst = autoTag(dst, c.Name+".family", o.text("family"))
+		if c.Name == "device" {
+			dst = autoTag(dst, "device.class", o.deviceClass())
+		}
 	case "gpu":
 		dst = autoTag(dst, c.Name+".name", o.text("name"))
 		dst = autoTag(dst, c.Name+".vendor", o.text("vendor_name"))
