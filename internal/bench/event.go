@@ -12,7 +12,7 @@ import (
 // context and breadcrumbs; a deep stack with many breadcrumbs.
 var sizes = map[string]struct{ frames, breadcrumbs, context int }{
 	"small":   {3, 2, 0},
-	"typical": {30, 50, 5},
+	"typical": {30, 50, 3},
 	"large":   {200, 100, 10},
 }
 

@@ -25,12 +25,14 @@ func lockFolder(dir string) (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
-	if err := f.Truncate(0); err == nil {
-		_, err = fmt.Fprintln(f, os.Getpid())
-	}
-	if err != nil {
+	if err := errors.Join(f.Truncate(0), write(f, os.Getpid())); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
 	return func() { f.Close() }, nil
+}
+
+func write(f *os.File, pid int) error {
+	_, err := fmt.Fprintln(f, pid)
+	return err
 }

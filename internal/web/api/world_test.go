@@ -3,7 +3,6 @@ package api_test
 import (
 	"context"
 	"crypto/md5"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -196,11 +195,6 @@ func (w *world) first(path string) map[string]any {
 		w.t.Fatalf("%s is empty", path)
 	}
 	return list[0]
-}
-
-func hash(text string) string {
-	sum := md5.Sum([]byte(text))
-	return hex.EncodeToString(sum[:])
 }
 
 func (w *world) exec(sql string, args ...any) {
