@@ -21,12 +21,12 @@ func Decode(payload []byte) (*Event, error) {
 		payload = bytes.ToValidUTF8(payload, []byte("\uFFFD"))
 		wiped++
 	}
-	doc, err := validate(payload)
+	doc, nuls, err := validate(payload)
 	if err != nil {
 		return nil, err
 	}
 	r := newReader(doc)
-	r.wiped = wiped
+	r.wiped = wiped + nuls
 	e := new(Event)
 	r.event(e)
 	r.release()
@@ -34,18 +34,23 @@ func Decode(payload []byte) (*Event, error) {
 }
 
 // validate returns the document when it is a JSON object, after repairing what some clients get
-// wrong.
-func validate(payload []byte) ([]byte, error) {
-	if !jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+// wrong, and how many NULs that took away.
+func validate(payload []byte) (doc []byte, nuls int, err error) {
+	if !wellFormed(payload) {
+		nuls = bytes.Count(payload, []byte{0})
 		payload = repair(payload)
-		if !jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
-			return nil, fault.New(fault.Invalid, "event payload is not valid JSON")
+		if !wellFormed(payload) {
+			return nil, 0, fault.New(fault.Invalid, "event payload is not valid JSON")
 		}
 	}
 	if jsontext.Value(payload).Kind() != '{' {
-		return nil, fault.New(fault.Invalid, "event payload is not a JSON object")
+		return nil, 0, fault.New(fault.Invalid, "event payload is not a JSON object")
 	}
-	return payload, nil
+	return payload, nuls, nil
+}
+
+func wellFormed(payload []byte) bool {
+	return jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
 // event reads the document into e.

@@ -205,35 +205,6 @@ func TestCountLimits(t *testing.T) {
 	}
 }
 
-func TestTextTorture(t *testing.T) {
-	t.Parallel()
-	for sent, want := range map[string]string{
-		`a\u0000b`: "ab", `\u0000`: "", `a\\u0000b`: `a\u0000b`, `\ud800`: "\uFFFD", `\udc00x`: "\uFFFDx",
-		`\ud83d\ude00`: "😀", `\uD83D\uDE00`: "😀", `\ud83dx`: "\uFFFDx", "\xff": "\uFFFD", "a\xc3": "a\uFFFD",
-		"\xed\xa0\x80": "\uFFFD", "é": "é", `\u00e9`: "é", `\n\t\"\\\/`: "\n\t\"\\/", "😀": "😀",
-		`\u202e`: "\u202e", "\u2028": "\u2028", `\ud800\u0000`: "\uFFFD", "\x01": "\x01", "\x00a": "a",
-	} {
-		payload := []byte(`{"message":"m` + sent + `","extra":{"k":"x` + sent + `","l` + sent + `":1,"n":["y` + sent + `"]},"tags":{"t":"z` + sent + `"}}`)
-		e, err := event.Decode(payload)
-		if err != nil {
-			t.Errorf("%q: %v", sent, err)
-			continue
-		}
-		v := stored(t, e)
-		for path, want := range map[string]string{"logentry.formatted": "m" + want, "extra.k": "x" + want, "extra.n.0": "y" + want} {
-			if got := at(v, path); got != want {
-				t.Errorf("%q at %s: want %q, got %q", sent, path, want, got)
-			}
-		}
-		if got := tag(e, "t"); got != "z"+want {
-			t.Errorf("%q in a tag: want %q, got %q", sent, "z"+want, got)
-		}
-		if e.Extra[1].Name != "l"+want {
-			t.Errorf("%q in a name: want %q, got %q", sent, "l"+want, e.Extra[1].Name)
-		}
-	}
-}
-
 func TestNumberBombsStayText(t *testing.T) {
 	t.Parallel()
 	for sent, want := range map[string]string{

@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,4 +106,12 @@ func parsed(t testing.TB, text string) any {
 		t.Fatalf("%s: %v", text, err)
 	}
 	return v
+}
+
+// somewhere is a geo database that knows public addresses of one town.
+func somewhere(addr netip.Addr) event.Geo {
+	if addr.IsPrivate() {
+		return event.Geo{}
+	}
+	return event.Geo{CountryCode: "GB", City: "Boxford"}
 }
