@@ -1,9 +1,9 @@
 package event
 
 import (
+	"bytes"
 	"regexp"
 	"strconv"
-	"strings"
 )
 
 // descriptions are the shapes in which platforms describe their operating system; the first that
@@ -98,7 +98,7 @@ func (o Object) describedRuntime() Object {
 			o = o.withText("name", found[1]).withText("version", found[2])
 		}
 	}
-	if strings.HasPrefix(o.text("name"), ".NET Framework") {
+	if bytes.HasPrefix(o.Get("name"), []byte(`".NET Framework`)) {
 		if version := frameworkVersion(o.lenientText("build")); version != "" {
 			o = o.withText("version", version)
 		}

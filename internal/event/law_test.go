@@ -120,6 +120,9 @@ func TestLawsOfAnyShape(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	golden.Seed(f, "testdata/recorded/*.json")
 	golden.Seed(f, "testdata/stored/*.json")
+	f.Add([]byte(`{"csp":{"effective_directive":"img-src","blocked_uri":"http://a/b","document_uri":"http://ä.example/"},"contexts":{"os":{"raw_description":"Windows NT 10.0.19045"}}}`))
+	f.Add([]byte(`{"type":"transaction","timestamp":1,"start_timestamp":0.5,"spans":[{"timestamp":1,"op":"x"}],"measurements":{"app.start.cold":{"value":5,"unit":"s"}}}`))
+	f.Add([]byte(`{"exception":[{"type":"A","mechanism":{"posix_signal":{"signal":11}}}],"contexts":{"os":{"name":"Linux"},"response":{"headers":{"Set-Cookie":"a=b"},"data":"{}"}}}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		// A thousand expressions over each mutated agent would leave no time for the reader.
 		holdLaws(t, bytes.ReplaceAll(payload, []byte("User-Agent"), []byte("X-Agent")))

@@ -47,11 +47,16 @@ func (o Object) withText(name, text string) Object {
 // labelled sets a member to "name version", unless it has one; to the name alone without a version,
 // if that is no must.
 func (o Object) labelled(member string, versioned bool) Object {
-	label := o.label()
-	if label == "" || versioned && o.text("version") == "" || o.text(member) != "" {
+	if o.hasText(member) || !o.hasText("name") || versioned && !o.hasText("version") {
 		return o
 	}
-	return o.withText(member, label)
+	return o.withText(member, o.label())
+}
+
+// hasText reports whether a member is a string that is not empty.
+func (o Object) hasText(name string) bool {
+	v := o.Get(name)
+	return len(v) > len(`""`) && v[0] == '"'
 }
 
 // traceContext writes the ids in lower case and fills the status.
