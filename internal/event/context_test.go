@@ -38,6 +38,10 @@ func TestSystemsAreReadFromTheirDescription(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestSystemsAndRuntimesHaveALabel(t *testing.T) {
+	t.Parallel()
 	checkRules(t, []rule{
 		{"build", `{"contexts":{"os":{"raw_description":"Mac OS X 10.14.2 (18C54)"}}}`, map[string]string{"contexts.os.build": `"18C54"`}},
 		{"Windows build", `{"contexts":{"os":{"raw_description":"Microsoft Windows 10.0.16299"}}}`, map[string]string{"contexts.os.build": `"16299"`}},
