@@ -1,0 +1,219 @@
+package scrub
+
+import "strings"
+
+// look is what one scan of a text found out.
+type look struct {
+	seen   uint8 // classes of the bytes
+	digits int
+	hits   uint8 // kinds of the words that occur
+}
+
+// The classes of bytes that some detector needs.
+const (
+	seenAt uint8 = 1 << iota
+	seenDash
+	seenSlash // either direction
+	seenColon
+	seenDot
+	seenDigit
+	seenEqual
+)
+
+// The kinds of words.
+const (
+	hitSecret uint8 = 1 << iota // a secret is near: password, auth, api_key …
+	hitToken                    // "token", which counts in names
+	hitBearer
+	hitField  // a sensitive field of the project
+	hitAssign // "token" with an assignment in the same word
+)
+
+// word is a text to find in any case, with the kinds it stands for.
+type word struct {
+	text string
+	kind uint8
+}
+
+// secretWords are what the password rule looks for, besides the texts that must stand alone.
+// Rule: getsentry/relay relay-pii/src/regexes.rs (PASSWORD_KEY_REGEX, TOKEN_KEY_REGEX)
+var secretWords = []word{
+	{"password", hitSecret},
+	{"passwd", hitSecret},
+	{"secret", hitSecret},
+	{"api_key", hitSecret},
+	{"api-key", hitSecret},
+	{"apikey", hitSecret},
+	{"auth", hitSecret},
+	{"credentials", hitSecret},
+	{"mysql_pwd", hitSecret},
+	{"privatekey", hitSecret},
+	{"private_key", hitSecret},
+	{"private-key", hitSecret},
+	{"token", hitToken},
+	{"bearer", hitBearer},
+}
+
+// words finds a fixed set of words in one pass. A table gives, for each byte, the buckets that have
+// a word with this byte as its first, second or third; only where all three agree are the words of
+// the bucket compared.
+type words struct {
+	table   [256]entry
+	buckets [8][]word
+}
+
+// entry packs what is known about a byte.
+type entry struct{ class, first, second, third uint8 }
+
+func newWords(fields []string) *words {
+	w := new(words)
+	for c := range 256 {
+		w.table[c].class = classOf(byte(c))
+	}
+	list := append([]word(nil), secretWords...)
+	for _, f := range fields {
+		list = append(list, word{strings.ToLower(f), hitField})
+	}
+	for _, wd := range list {
+		bucket := int(wd.text[0]+wd.text[len(wd.text)-1]) % 8
+		w.buckets[bucket] = append(w.buckets[bucket], wd)
+		w.index(wd.text, uint8(1)<<bucket)
+	}
+	return w
+}
+
+// index marks the bytes that a word may begin with. A letter outside of ASCII may be written with
+// other bytes in the other case, so that any byte is taken.
+func (w *words) index(text string, bit uint8) {
+	for c := range 256 {
+		e := &w.table[c]
+		for i, at := range [...]*uint8{&e.first, &e.second, &e.third} {
+			if i >= len(text) || text[i] >= 0x80 || lower(byte(c)) == text[i] || i > 0 && !ascii(text[:i]) {
+				*at |= bit
+			}
+		}
+	}
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func classOf(c byte) uint8 {
+	switch {
+	case c == '@':
+		return seenAt
+	case c == '-':
+		return seenDash
+	case c == '/', c == '\\':
+		return seenSlash
+	case c == ':':
+		return seenColon
+	case c == '.':
+		return seenDot
+	case c >= '0' && c <= '9':
+		return seenDigit
+	case c == '=':
+		return seenEqual
+	}
+	return 0
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
+// scan reads a text once.
+func (w *words) scan(s string) look {
+	var l look
+	var one, two uint8 // buckets whose first, or first two, bytes were just seen
+	digits := 0
+	for i := range len(s) {
+		e := w.table[s[i]]
+		l.seen |= e.class
+		digits += int(e.class&seenDigit) / int(seenDigit)
+		if hit := two & e.third; hit != 0 {
+			l.hits |= w.verify(s, i-2, hit)
+		}
+		two = one & e.second
+		one = e.first
+	}
+	l.digits = digits
+	l.hits |= w.tail(s, one, two)
+	return l
+}
+
+// tail finds the words of one or two bytes at the end.
+func (w *words) tail(s string, one, two uint8) uint8 {
+	var hits uint8
+	if two != 0 {
+		hits |= w.verify(s, len(s)-2, two)
+	}
+	if one != 0 {
+		hits |= w.verify(s, len(s)-1, one)
+	}
+	return hits
+}
+
+// verify compares the words of some buckets with the text at i.
+func (w *words) verify(s string, i int, buckets uint8) uint8 {
+	var hits uint8
+	for b := range w.buckets {
+		if buckets&(1<<b) == 0 {
+			continue
+		}
+		for _, wd := range w.buckets[b] {
+			if hits&wd.kind == 0 && hasPrefixFold(s[i:], wd.text) {
+				hits |= wd.kind
+				if wd.kind == hitToken && assigned(s[i+len(wd.text):]) {
+					hits |= hitAssign
+				}
+			}
+		}
+	}
+	return hits
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	if ascii(prefix) {
+		if len(s) < len(prefix) {
+			return false
+		}
+		for i := range len(prefix) {
+			if lower(s[i]) != prefix[i] {
+				return false
+			}
+		}
+		return true
+	}
+	rest := s
+	for range prefix {
+		if rest == "" {
+			return false
+		}
+		_, n := decodeRune(rest)
+		rest = rest[n:]
+	}
+	return strings.EqualFold(s[:len(s)-len(rest)], prefix)
+}
+
+// assigned reports whether a colon or equals sign follows in the same word.
+func assigned(s string) bool {
+	for i := range len(s) {
+		switch s[i] {
+		case ':', '=':
+			return true
+		case ' ', '\t', '\n', '\r', '\f', '\v':
+			return false
+		}
+	}
+	return false
+}
