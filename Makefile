@@ -3,18 +3,17 @@
 GO      ?= go
 TOOLS   := $(GO) tool -modfile=internal/tools/go.mod
 BIN     := bin
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: run build test check bench generate postgres browser clean
+.PHONY: run build test check bench generate postgres browser node clean
 
 run: postgres build ## build and run everything in the foreground
 	$(BIN)/tocsin up
 
 build: ## build the five programs into bin/
 	@mkdir -p $(BIN)
-	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+	$(GO) build -o $(BIN)/ ./cmd/...
 
-test: postgres browser ## the whole suite; real Postgres, NATS and Chromium included
+test: postgres browser node ## the whole suite; real Postgres, NATS and Chromium included
 	$(GO) test ./...
 
 check: ## format, vet, lint, known vulnerabilities, freshness of generated code
@@ -37,6 +36,9 @@ postgres: ## make sure the Postgres server programs are here
 
 browser: ## make sure Chromium is here, for the page tests
 	@internal/tools/install.sh chromium
+
+node: ## make sure Node and npm are here, for the tests with real SDKs
+	@internal/tools/install.sh node
 
 clean: ## remove what was built; data/ stays
 	rm -rf $(BIN)

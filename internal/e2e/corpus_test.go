@@ -7,8 +7,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/jackc/pgx/v5"
 
-	embedded "github.com/tocsin-dev/tocsin/internal/embedded/postgres"
 	"github.com/tocsin-dev/tocsin/internal/testkit/sdk"
 )
 
@@ -129,35 +125,15 @@ func table(rows map[string]*tally) string {
 // upForRecordings starts tocsin with the key that the recorded clients were configured with.
 func upForRecordings(t *testing.T) *instance {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "tocsin-recordings-")
-	if err != nil {
+	in := &instance{credentials: credentials{URL: "http://" + freeAddress(t)}}
+	db := in.prepare(t)
+	if _, err := db.Exec(t.Context(), `update client_keys set public_key = $1`, sdk.Key); err != nil {
 		t.Fatal(err)
 	}
-	_ = os.Chmod(dir, 0o711)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	db, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(dir, "postgres"), Scratch: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Stop() })
-	listen := freeAddress(t)
-	d := &deployment{t: t}
-	d.command("migrate", "--database-url", db.URL())
-	d.command("bootstrap", "--database-url", db.URL(), "--url", "http://"+listen, "--out", filepath.Join(dir, "bootstrap.json"))
-	conn, err := pgx.Connect(t.Context(), db.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	if _, err := conn.Exec(t.Context(), `update client_keys set public_key = $1`, sdk.Key); err != nil {
-		t.Fatal(err)
-	}
-	in := &instance{data: dir, credentials: readCredentials(t, filepath.Join(dir, "bootstrap.json"))}
 	if in.ProjectID != fmt.Sprint(sdk.Project) {
 		t.Fatalf("the first project has number %s, the recordings name %d", in.ProjectID, sdk.Project)
 	}
-	in.program = launch(t, nil, "tocsin", "up", "--listen", listen, "--data", dir, "--database-url", db.URL())
-	in.await("readiness", 60*time.Second, healthy(in.URL))
+	in.start(t)
 	return in
 }
 

@@ -16,6 +16,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	embedded "github.com/tocsin-dev/tocsin/internal/embedded/postgres"
 )
 
 // program is one running program of ours, with what it printed.
@@ -135,7 +139,8 @@ func eventually(ctx context.Context, limit time.Duration, f func(context.Context
 // instance is a running tocsin up.
 type instance struct {
 	*program
-	data string
+	data     string
+	database string // address of its Postgres, when that is not a private one
 	credentials
 }
 
@@ -169,6 +174,53 @@ func upIn(t *testing.T, data, listen string, env ...string) *instance {
 	in.await("readiness", 60*time.Second, healthy("http://"+listen))
 	in.credentials = readCredentials(t, filepath.Join(data, "bootstrap.json"))
 	return in
+}
+
+// prepare makes a folder and a migrated, bootstrapped database that the test can reach, for an
+// instance that knows its address; start then runs it.
+func (in *instance) prepare(t *testing.T) *pgx.Conn {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tocsin-prepared-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Chmod(dir, 0o711)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(dir, "postgres"), Scratch: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	in.data, in.database = dir, server.URL()
+	run(t, "migrate", "--database-url", in.database)
+	run(t, "bootstrap", "--database-url", in.database, "--url", in.URL, "--out", filepath.Join(dir, "bootstrap.json"))
+	in.credentials = readCredentials(t, filepath.Join(dir, "bootstrap.json"))
+	conn, err := pgx.Connect(t.Context(), in.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return conn
+}
+
+// start runs a prepared instance and waits until it is ready.
+func (in *instance) start(t *testing.T, env ...string) {
+	t.Helper()
+	in.program = launch(t, env, "tocsin", "up", "--listen", strings.TrimPrefix(in.URL, "http://"), "--data", in.data, "--database-url", in.database)
+	in.await("readiness", 60*time.Second, healthy(in.URL))
+}
+
+// run executes one tocsin command to its end and returns what it printed.
+func run(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "tocsin"), args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("tocsin %s: %v\n%s%s", args[0], err, out, stderr.String())
+	}
+	return string(out)
 }
 
 func readCredentials(t *testing.T, name string) (c credentials) {

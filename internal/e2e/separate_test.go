@@ -58,12 +58,12 @@ func deploy(t *testing.T) *deployment {
 	}
 	d.configureNATS()
 	d.start("nats-server")
-	d.command("migrate", "--database-url", d.postgres.URL(), "--nats-url", d.urls["admin"])
+	run(d.t, "migrate", "--database-url", d.postgres.URL(), "--nats-url", d.urls["admin"])
 	for _, s := range []string{"ingest", "processor", "notifier", "web"} {
 		d.addresses[s] = freeAddress(t)
 	}
 	out := filepath.Join(dir, "bootstrap.json")
-	d.command("bootstrap", "--database-url", d.postgres.URL(), "--url", "http://"+d.addresses["web"], "--ingest-url", "http://"+d.addresses["ingest"], "--out", out)
+	run(d.t, "bootstrap", "--database-url", d.postgres.URL(), "--url", "http://"+d.addresses["web"], "--ingest-url", "http://"+d.addresses["ingest"], "--out", out)
 	d.credentials = readCredentials(t, out)
 	for s := range d.addresses {
 		d.start(s)
@@ -80,7 +80,7 @@ func deploy(t *testing.T) *deployment {
 
 // configureNATS writes what tocsin bindings nats-config prints, and reads the users back from it.
 func (d *deployment) configureNATS() {
-	out := d.command("bindings", "nats-config", "--listen", d.natsAddr, "--store-dir", filepath.Join(d.dir, "nats"))
+	out := run(d.t, "bindings", "nats-config", "--listen", d.natsAddr, "--store-dir", filepath.Join(d.dir, "nats"))
 	if err := os.WriteFile(filepath.Join(d.dir, "nats.conf"), []byte(out), 0o600); err != nil {
 		d.t.Fatal(err)
 	}
@@ -90,18 +90,6 @@ func (d *deployment) configureNATS() {
 	if len(d.urls) < 5 {
 		d.t.Fatalf("nats-config names the users %v", d.urls)
 	}
-}
-
-func (d *deployment) command(args ...string) string {
-	d.t.Helper()
-	cmd := exec.CommandContext(d.t.Context(), filepath.Join(bin, "tocsin"), args...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		d.t.Fatalf("tocsin %s: %v\n%s%s", args[0], err, out, stderr.String())
-	}
-	return string(out)
 }
 
 // start runs one of the programs, again after it was killed.

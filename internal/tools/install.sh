@@ -20,8 +20,9 @@ have_chromium() {
 
 case "$1" in
 postgres) have_postgres && exit 0; apt=postgresql dnf=postgresql-server apk=postgresql brew=postgresql@17 pacman=postgresql ;;
+node) command -v npm >/dev/null 2>&1 && exit 0; apt="nodejs npm" dnf="nodejs npm" apk="nodejs npm" brew=node pacman="nodejs npm" ;;
 chromium) have_chromium && exit 0; apt=chromium dnf=chromium apk=chromium brew=--cask\ chromium pacman=chromium ;;
-*) echo "usage: $0 postgres|chromium" >&2; exit 2 ;;
+*) echo "usage: $0 postgres|chromium|node" >&2; exit 2 ;;
 esac
 
 as_root=""

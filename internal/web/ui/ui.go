@@ -10,6 +10,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/klauspost/compress/gzhttp"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
@@ -61,7 +62,7 @@ func (u *UI) ServeHTTP(w http.ResponseWriter, r *http.Request) { u.handler.Serve
 
 func (u *UI) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(u.headers, compress, u.sameOrigin, limitTime, u.logins.LoadAndSave)
+	r.Use(middleware.GetHead, u.headers, compress, u.sameOrigin, limitTime, u.logins.LoadAndSave)
 	r.Get("/login", u.open(u.loginForm))
 	r.Post("/login", u.open(u.login))
 	r.Post("/logout", u.open(u.logout))
