@@ -25,9 +25,9 @@ func TestOwnErrorsBecomeIssuesWithoutAStorm(t *testing.T) {
 	}
 	var own issueRow
 	in.await("a report of the failing task", 40e9, func(ctx context.Context) error {
-		rows, err := in.issues(ctx, "task+failed")
+		rows, err := in.issues(ctx, "fold+pending")
 		for _, r := range rows {
-			if strings.Contains(r.Title, "task failed") || strings.Contains(r.Title, "issue_tags") {
+			if strings.Contains(r.Title, "fold pending") {
 				own = r
 				return err
 			}
@@ -47,7 +47,7 @@ func TestOwnErrorsBecomeIssuesWithoutAStorm(t *testing.T) {
 	if found["service"] != "processor" || found["environment"] != "self" || !strings.HasPrefix(found["release"], "tocsin@") {
 		t.Errorf("tags of the report: %v", found)
 	}
-	rows, err := in.issues(t.Context(), "task+failed")
+	rows, err := in.issues(t.Context(), "fold+pending")
 	if err != nil {
 		t.Fatal(err)
 	}
