@@ -166,8 +166,14 @@ var textPlaces = map[string]func(text string) string{
 	"span description": func(s string) string { return transaction(`"description":` + quoted(s)) },
 	"span data":        func(s string) string { return transaction(`"data":{"a":` + quoted(s) + `}`) },
 	"report":           func(s string) string { return `{"hpkp":{"date_time":"x","a":` + quoted(s) + `}}` },
-	"wrong type":       func(s string) string { return `{"request":` + quoted(s) + `}` },
-	"wrong list":       func(s string) string { return `{"breadcrumbs":[` + quoted(s) + `],"user":[` + quoted(s) + `]}` },
+	"policy report": func(s string) string {
+		return `{"csp":{"effective_directive":"img-src","script_sample":` + quoted(s) + `}}`
+	},
+	"mechanism": func(s string) string {
+		return `{"exception":[{"type":"E","mechanism":{"type":"x","description":` + quoted(s) + `}}]}`
+	},
+	"wrong type": func(s string) string { return `{"request":` + quoted(s) + `}` },
+	"wrong list": func(s string) string { return `{"breadcrumbs":[` + quoted(s) + `],"user":[` + quoted(s) + `]}` },
 }
 
 func frames(frame string) string {

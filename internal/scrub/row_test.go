@@ -147,6 +147,7 @@ func TestExemptions(t *testing.T) {
 		"modules":{"oauth":"1.0"},"tags":{"auth":"yes"},"fingerprint":["auth"],
 		"user":{"email":"auth@example.com","data":{"secret":1}},
 		"extra":{"safe_secret":"auth","b c":"password","other":"password"},
+		"csp":{"effective_directive":"auth-src","blocked_uri":"https://cdn.example.com/x"},
 		"contexts":{"device":{"name":"secret","custom":"password"},"free":{"k":"password"}}}`)
 	for path, want := range map[string]string{
 		"release": `"auth@1"`, "transaction": `"/auth/login"`, "exception.values.0.value": `"Bearer abc"`,

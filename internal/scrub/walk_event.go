@@ -58,7 +58,7 @@ func (w *walker) exceptions(list []event.Exception) {
 		w.exemptField("value", markYes, &x.Value)
 		if m := x.Mechanism; m != nil {
 			w.member("mechanism", kindObject)
-			w.field("description", markMaybe, &m.Description)
+			w.field("description", markYes, &m.Description)
 			w.object("data", 0, markYes, &m.Data)
 			w.members(m.Other, markYes)
 			w.pop()
@@ -192,14 +192,25 @@ func (w *walker) sdk(s *event.SDK) {
 	w.pop()
 }
 
-// security visits the report of a browser. That of a content security policy names what it is
-// about, so that only selectors that name a field reach it.
+// policyMarks are the members of a report of a content security policy that say which rule was
+// broken, and nothing about anybody.
+var policyMarks = marks("", "effective_directive violated_directive original_policy disposition status_code line_number column_number")
+
+// security visits the report of a browser.
 func (w *walker) security() {
-	m := markYes
-	if w.ev.Type == event.TypeCSP {
-		m = markMaybe
+	if len(w.ev.Security) == 0 {
+		return
 	}
-	w.object(string(w.ev.Type), 0, m, &w.ev.Security)
+	w.member(string(w.ev.Type), kindObject)
+	for i := range w.ev.Security {
+		o := &w.ev.Security[i]
+		m := markYes
+		if known, ok := policyMarks[o.Name]; ok && w.ev.Type == event.TypeCSP {
+			m = known
+		}
+		w.raw(o.Name, m, &o.Value)
+	}
+	w.pop()
 }
 
 // others visits the members that the event model does not know.

@@ -135,13 +135,20 @@ func lower(c byte) byte {
 func (w *words) scan(s string) look {
 	var l look
 	var one, two uint8 // buckets whose first, or first two, bytes were just seen
-	digits := 0
+	digits, read := 0, 0
 	for i := range len(s) {
 		e := w.table[s[i]]
 		l.seen |= e.class
 		digits += int(e.class&seenDigit) / int(seenDigit)
 		if hit := two & e.third; hit != 0 {
-			l.hits |= w.verify(s, i-2, hit)
+			hits := w.verify(s, i-2, hit)
+			if hits&hitToken != 0 && i >= read { // else the word was read to its end before
+				var assigns bool
+				if assigns, read = assigned(s, i); assigns {
+					hits |= hitAssign
+				}
+			}
+			l.hits |= hits
 		}
 		two = one & e.second
 		one = e.first
@@ -173,9 +180,6 @@ func (w *words) verify(s string, i int, buckets uint8) uint8 {
 		for _, wd := range w.buckets[b] {
 			if hits&wd.kind == 0 && hasPrefixFold(s[i:], wd.text) {
 				hits |= wd.kind
-				if wd.kind == hitToken && assigned(s[i+len(wd.text):]) {
-					hits |= hitAssign
-				}
 			}
 		}
 	}
@@ -205,15 +209,15 @@ func hasPrefixFold(s, prefix string) bool {
 	return strings.EqualFold(s[:len(s)-len(rest)], prefix)
 }
 
-// assigned reports whether a colon or equals sign follows in the same word.
-func assigned(s string) bool {
-	for i := range len(s) {
+// assigned reports whether a colon or equals sign follows in the same word, and how far it read.
+func assigned(s string, i int) (yes bool, end int) {
+	for ; i < len(s); i++ {
 		switch s[i] {
 		case ':', '=':
-			return true
+			return true, len(s)
 		case ' ', '\t', '\n', '\r', '\f', '\v':
-			return false
+			return false, i
 		}
 	}
-	return false
+	return false, i
 }
