@@ -81,16 +81,14 @@ func (st *Store) CreateProject(ctx context.Context, org int64, slug, name, platf
 	if !validSlug.MatchString(slug) || len(slug) > 100 {
 		return project.Project{}, fault.New(fault.Invalid, "a slug has 1 to 100 of a-z, 0-9, _ and -, and is not a number")
 	}
-	err := retry(ctx, func() error { // the number may be taken in between
-		return pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error {
-			var id int64
-			err := tx.QueryRow(ctx, sqlInsertProject, pgx.StrictNamedArgs{"org": org, "slug": slug, "name": name, "platform": platform}).Scan(&id)
-			if err != nil {
-				return err
-			}
-			_, err = tx.Exec(ctx, sqlInsertKey, keyArgs(id, randomHex(16), "Default"))
+	err := st.configure(ctx, func(tx pgx.Tx) error { // tried again when the number was taken in between
+		var id int64
+		err := tx.QueryRow(ctx, sqlInsertProject, pgx.StrictNamedArgs{"org": org, "slug": slug, "name": name, "platform": platform}).Scan(&id)
+		if err != nil {
 			return err
-		})
+		}
+		_, err = tx.Exec(ctx, sqlInsertKey, keyArgs(id, randomHex(16), "Default"))
+		return err
 	})
 	if err != nil {
 		return project.Project{}, translate(err, "create project %q", slug)

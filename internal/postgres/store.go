@@ -21,6 +21,8 @@ type Options struct {
 type Store struct {
 	db         *pgxpool.Pool
 	partitions partitions
+
+	configured chan struct{} // holds one when what ingest works from has changed
 }
 
 // Open returns a store for the database at url. It does not connect yet: a database that is away
@@ -57,7 +59,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, translate(err, "open the database")
 	}
-	return &Store{db: db}, nil
+	return &Store{db: db, configured: make(chan struct{}, 1)}, nil
 }
 
 func setDefaults(params, defaults map[string]string) {

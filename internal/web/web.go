@@ -25,10 +25,7 @@ type Config struct {
 	IngestURL string `name:"ingest-url" help:"Address in DSNs, when SDKs do not reach this installation at --url." env:"TOCSIN_INGEST_URL"`
 }
 
-const (
-	publishEvery = 30 * time.Second
-	expireEvery  = 10 * time.Minute
-)
+const expireEvery = 10 * time.Minute
 
 // Run serves pages and the API until ctx ends, then finishes the requests in hand.
 func Run(ctx context.Context, k *app.Kit, cfg Config) error {
@@ -42,7 +39,9 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Ready("database", k.Store.Ping)
 	k.Depends("bus", func(context.Context) error { return k.Bus.Healthy() })
 	p := &publisher{snapshots: k.Store.Snapshots, deleted: k.Store.DeletedProjects, bucket: bucket{k.Bus}}
-	k.Every(ctx, "publish projects", publishEvery, p.publish)
+	k.Go(ctx, "publish projects", func(ctx context.Context) error {
+		return p.follow(ctx, k.Store.ConfigurationRevision, k.Store.Configured())
+	})
 	k.Every(ctx, "remove expired logins", expireEvery, func(ctx context.Context) error {
 		n, err := k.Store.Logins().Expire(ctx)
 		if n > 0 {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,8 @@ import (
 // TestTheServiceServesAndPublishes runs the service as its program does.
 func TestTheServiceServesAndPublishes(t *testing.T) {
 	t.Parallel()
-	st, broker := pgtest.New(t), natstest.New(t)
+	database := pgtest.URL(t)
+	st, broker := pgtest.Open(t, database), natstest.New(t)
 	made, err := st.Bootstrap(t.Context(), postgres.BootstrapInput{Organization: "default", Project: "default", Email: "owner@example.com", Password: "correct horse"})
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +68,25 @@ func TestTheServiceServesAndPublishes(t *testing.T) {
 		t.Fatal("ingest hears of no project")
 	}
 	checkLoginReachesAPI(t, "http://"+address, made)
+	elsewhere := pgtest.Open(t, database) // as another replica
+	for name, store := range map[string]*postgres.Store{"this process": st, "another process": elsewhere} {
+		changed := time.Now()
+		k, err := store.CreateKey(t.Context(), made.ProjectID, name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for knows := false; !knows; {
+			select {
+			case s := <-heard:
+				knows = slices.ContainsFunc(s.Keys, func(h project.SnapshotKey) bool { return h.PublicKey == k.PublicKey })
+			case <-time.After(20 * time.Second):
+				t.Fatalf("ingest does not hear of a key made by %s", name)
+			}
+		}
+		if took := time.Since(changed); took > 2*time.Second {
+			t.Errorf("a key made by %s: want it known in 2 s, took %s", name, took)
+		}
+	}
 }
 
 // checkLoginReachesAPI signs in as a browser does and calls the API with the login and a token.

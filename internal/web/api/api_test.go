@@ -53,7 +53,7 @@ func TestCredentialsAndScopesAreAsked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.record(1, "boom", 1)
-	fill := strings.NewReplacer("{org}", "default", "{project}", "shop", "{issue}", "SHOP-1", "{event}", "latest", "{key}", "user", "{short}", "SHOP-1", "{id}", "1")
+	fill := strings.NewReplacer("{org}", "default", "{project}", "shop", "{issue}", "SHOP-1", "{event}", "latest", "{key}", "user", "{short}", "SHOP-1", "{id}", "1", "{public}", strings.Repeat("0", 32))
 	nothing := w.tokenWith("openid")
 	for _, pattern := range w.service.Patterns() {
 		method, path, _ := strings.Cut(pattern, " ")
@@ -97,6 +97,11 @@ func TestForeignThingsDoNotExist(t *testing.T) {
 	secret := eventID(fmt.Sprint(foreign, "secret"), 0).String()
 	issueID := fmt.Sprint(w.scalar("select id from issues where project_id = $1", foreign))
 	ruleID := fmt.Sprint(w.scalar("select id from alert_rules where project_id = $1", foreign))
+	theirs, err := w.st.Keys(t.Context(), foreign)
+	if err != nil || len(theirs) != 1 {
+		t.Fatalf("foreign keys: %v %v", theirs, err)
+	}
+	theirKey := theirs[0].PublicKey
 	path := regexp.MustCompile(`\{\w+\}`)
 	for _, pattern := range w.service.Patterns() {
 		method, route, _ := strings.Cut(pattern, " ")
@@ -106,7 +111,7 @@ func TestForeignThingsDoNotExist(t *testing.T) {
 			{"{org}": "default", "{project}": fmt.Sprint(foreign)},
 			{"{org}": "default", "{project}": "shop"},
 		} {
-			if !strings.Contains(route, "{") || names["{project}"] == "shop" && !regexp.MustCompile(`\{(issue|event|short|id)\}`).MatchString(route) ||
+			if !strings.Contains(route, "{") || names["{project}"] == "shop" && !regexp.MustCompile(`\{(issue|event|short|id|public)\}`).MatchString(route) ||
 				names["{org}"] == "default" && !strings.Contains(route, "{project}") && !strings.Contains(route, "{issue}") && !strings.Contains(route, "{event}") && !strings.Contains(route, "{short}") {
 				continue
 			}
@@ -114,7 +119,7 @@ func TestForeignThingsDoNotExist(t *testing.T) {
 				if name, ok := names[p]; ok {
 					return name
 				}
-				return map[string]string{"{issue}": issueID, "{event}": secret, "{key}": "user", "{short}": "VAULT-1", "{id}": ruleID}[p]
+				return map[string]string{"{issue}": issueID, "{event}": secret, "{key}": "user", "{short}": "VAULT-1", "{id}": ruleID, "{public}": theirKey}[p]
 			})
 			if a := w.call(method, url, `{"status":"resolved"}`); a.status != 404 {
 				t.Errorf("%s: want 404, got %d: %.200s", method+" "+url, a.status, a.body)

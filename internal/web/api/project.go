@@ -138,50 +138,6 @@ func namedOnly(names []string) []string {
 	return slices.DeleteFunc(append([]string{}, names...), func(n string) bool { return n == "" })
 }
 
-// keys answers GET /api/0/projects/{org}/{project}/keys/.
-func (s *Service) keys(w http.ResponseWriter, r *request) error {
-	p, err := s.Store.Project(r.Context(), r.org(), r.PathValue("project"))
-	if err != nil {
-		return err
-	}
-	list, err := s.Store.Keys(r.Context(), p.ID)
-	if err != nil {
-		return err
-	}
-	if status := r.URL.Query().Get("status"); status != "" {
-		list = slices.DeleteFunc(list, func(k project.Key) bool { return k.Active != (status == "active") })
-	}
-	if list, err = window(s, w, r, list); err != nil {
-		return err
-	}
-	out := make([]object, len(list))
-	for i, k := range list {
-		out[i] = s.clientKey(k)
-	}
-	return ok(w, out)
-}
-
-func (s *Service) clientKey(k project.Key) object {
-	scheme, host, _ := strings.Cut(s.IngestURL, "://")
-	dsn := func(user string) string { return scheme + "://" + user + "@" + host + "/" + id(k.Project) }
-	under := func(path string) string {
-		return s.IngestURL + "/api/" + id(k.Project) + "/" + path + "/?sentry_key=" + k.PublicKey
-	}
-	var limit any
-	if k.RateLimit != nil {
-		limit = object{"count": k.RateLimit.Count, "window": int(k.RateLimit.Window.Seconds())}
-	}
-	return object{
-		"id": k.PublicKey, "name": k.Label, "label": k.Label, "public": k.PublicKey, "secret": k.SecretKey, "projectId": k.Project,
-		"isActive": k.Active, "rateLimit": limit, "dateCreated": utc(k.CreatedAt),
-		"dsn": object{"public": dsn(k.PublicKey), "secret": dsn(k.PublicKey + ":" + k.SecretKey), "csp": under("csp-report"),
-			"security": under("security"), "minidump": under("minidump"), "nel": under("nel"), "unreal": s.IngestURL + "/api/" + id(k.Project) + "/unreal/" + k.PublicKey + "/",
-			"crons": s.IngestURL + "/api/" + id(k.Project) + "/cron/___MONITOR_SLUG___/" + k.PublicKey + "/", "cdn": s.IngestURL + "/js-sdk-loader/" + k.PublicKey + ".min.js"},
-		"browserSdkVersion": "latest", "browserSdk": object{"choices": [][]string{{"latest", "latest"}}},
-		"dynamicSdkLoaderOptions": object{"hasReplay": false, "hasPerformance": false, "hasDebug": false, "hasFeedback": false, "hasLogsAndMetrics": false},
-	}
-}
-
 // environments answers GET …/environments/ of an organization or a project.
 func (s *Service) environments(w http.ResponseWriter, r *request) error {
 	list, err := s.selectedProjects(r)

@@ -128,13 +128,15 @@ var (
 	readProject  = []account.Scope{account.ProjectRead}
 	readEvents   = []account.Scope{account.EventRead}
 	writeEvents  = []account.Scope{account.EventWrite}
+	writeProject = []account.Scope{account.ProjectWrite}
+	adminProject = []account.Scope{account.ProjectAdmin}
 	readReleases = []account.Scope{account.ProjectRead, account.ProjectReleases, account.OrgCI}
 	readAlerts   = []account.Scope{account.AlertsRead, account.ProjectRead}
 	writeAlerts  = []account.Scope{account.AlertsWrite, account.ProjectWrite}
 )
 
 func (s *Service) routes() []route {
-	const get, put, post = http.MethodGet, http.MethodPut, http.MethodPost
+	const get, put, post, del = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete
 	const org, proj, ours = "/api/0/organizations/{org}/", "/api/0/projects/{org}/{project}/", "/api/v1/projects/{org}/{project}/"
 	list := []route{
 		{get, "/api/0/", nil, true, s.index},
@@ -155,6 +157,11 @@ func (s *Service) routes() []route {
 		{get, "/api/0/projects/", readProject, false, s.projects},
 		{get, proj, readProject, false, s.project},
 		{get, proj + "keys/", readProject, false, s.keys},
+		{post, proj + "keys/", writeProject, false, s.createKey},
+		{get, proj + "keys/{public}/", readProject, false, s.key},
+		{put, proj + "keys/{public}/", writeProject, false, s.updateKey},
+		{del, proj + "keys/{public}/", adminProject, false, s.deleteKey},
+		{post, ours + "keys/{public}/rotate/", adminProject, false, s.rotateKey},
 		{get, proj + "environments/", readProject, false, s.environments},
 		{get, proj + "issues/", readEvents, false, s.listIssues},
 		{put, proj + "issues/", writeEvents, false, s.updateIssues},
