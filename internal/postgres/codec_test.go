@@ -3,27 +3,65 @@ package postgres
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/tocsin-dev/tocsin/internal/event"
 )
 
-// FuzzBlock: what payloads go in come out, whatever they are cut from.
+// readBlock reads a block as Store.payloads does, with at most the one dictionary.
+func readBlock(b []byte, e *blockEncoder, dec *zstd.Decoder) ([][]byte, error) {
+	h, err := readBlockHead(b)
+	if err != nil {
+		return nil, err
+	}
+	if h.dictionary == 0 {
+		return h.payloads(codec().dec)
+	}
+	if e == nil || h.dictionary != e.id {
+		return nil, errDictionary
+	}
+	return h.payloads(dec)
+}
+
+func withDictionary(t testing.TB, content []byte) (*blockEncoder, *zstd.Decoder) {
+	t.Helper()
+	d := &dictionary{id: 1 << 62, content: content}
+	enc, err := d.encoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec, err := d.decoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(dec.Close)
+	return &blockEncoder{dictionary: d, enc: enc}, dec
+}
+
+// FuzzBlock: what payloads go in come out, whatever they are cut from, with and without a
+// dictionary.
 func FuzzBlock(f *testing.F) {
-	f.Add([]byte(`{"event_id":"1"}{"event_id":"2"}`), uint8(2))
-	f.Add([]byte{}, uint8(0))
-	f.Fuzz(func(t *testing.T, raw []byte, parts uint8) {
+	f.Add([]byte(`{"event_id":"1"}{"event_id":"2"}`), uint8(2), []byte(`{"event_id":"0"}`))
+	f.Add([]byte{}, uint8(0), []byte{})
+	f.Add(bytes.Repeat([]byte("0123456789abcdef!"), 9000), uint8(3), bytes.Repeat([]byte("fedcba9876543210-"), 60_000))
+	f.Fuzz(func(t *testing.T, raw []byte, parts uint8, content []byte) {
 		var payloads [][]byte
 		for n := int(parts); n > 0; n-- {
 			size := len(raw) / n
 			payloads, raw = append(payloads, raw[:size]), raw[size:]
 		}
-		block, _ := appendBlock(nil, nil, payloads)
-		got, err := readBlock(block)
+		e, dec := (*blockEncoder)(nil), (*zstd.Decoder)(nil)
+		if len(content) > 0 {
+			e, dec = withDictionary(t, content)
+		}
+		block, _ := appendBlock(nil, nil, payloads, e)
+		got, err := readBlock(block, e, dec)
 		if err != nil || len(got) != len(payloads) {
 			t.Fatalf("want %d payloads, got %d, %v", len(payloads), len(got), err)
 		}
@@ -37,11 +75,16 @@ func FuzzBlock(f *testing.F) {
 
 // FuzzReadBlock: damaged blocks are refused in bounded time and memory.
 func FuzzReadBlock(f *testing.F) {
-	block, _ := appendBlock(nil, nil, [][]byte{[]byte("one"), []byte("three")})
-	f.Add(block)
-	f.Add([]byte{blockVersion, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	e, dec := withDictionary(f, []byte("one two three four"))
+	payloads := [][]byte{[]byte("one"), []byte("three two one four")}
+	plain, _ := appendBlock(nil, nil, payloads, nil)
+	made, _ := appendBlock(nil, nil, payloads, e)
+	f.Add(plain)
+	f.Add(made)
+	f.Add([]byte{blockVersion1, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Add([]byte{blockVersion, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		payloads, err := readBlock(b)
+		payloads, err := readBlock(b, e, dec)
 		total := 0
 		for _, p := range payloads {
 			total += len(p)
@@ -50,6 +93,35 @@ func FuzzReadBlock(f *testing.F) {
 			t.Errorf("a block of %d bytes became %d payloads of %d bytes", len(b), len(payloads), total)
 		}
 	})
+}
+
+func TestBlocksOfTheFirstVersionAreRead(t *testing.T) {
+	t.Parallel()
+	block := codec().enc.EncodeAll([]byte("onethree"), []byte{blockVersion1, 2, 3, 5})
+	got, err := readBlock(block, nil, nil)
+	if diff := cmp.Diff([][]byte{[]byte("one"), []byte("three")}, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// TestBlocksBeyondTheWindowAreRead: payloads and dictionary together are larger than what an
+// encoder looks back over.
+func TestBlocksBeyondTheWindowAreRead(t *testing.T) {
+	t.Parallel()
+	noise := make([]byte, dictionaryBytes)
+	rand.NewChaCha8([32]byte{1}).Read(noise)
+	e, dec := withDictionary(t, noise)
+	payloads := [][]byte{noise, bytes.Repeat([]byte("x"), dictionaryWindow), noise[:1000], noise}
+	block, _ := appendBlock(nil, nil, payloads, e)
+	got, err := readBlock(block, e, dec)
+	if err != nil || len(got) != len(payloads) {
+		t.Fatalf("want %d payloads, got %d, %v", len(payloads), len(got), err)
+	}
+	for i := range got {
+		if !bytes.Equal(got[i], payloads[i]) {
+			t.Errorf("payload %d differs", i)
+		}
+	}
 }
 
 // FuzzReadFacts: damaged facts are refused, and what can be read is written the same again.

@@ -114,8 +114,8 @@ const sqlPartitions = `
 	select c.relname, i.inhdetachpending from pg_inherits i join pg_class c on c.oid = i.inhrelid
 	where i.inhparent = @parent::text::regclass order by c.relname`
 
-// DropPartitions removes the events received on days before the given one and returns how many
-// days went.
+// DropPartitions removes the events received on days before the given one, with the dictionaries
+// that only they needed, and returns how many days went.
 func (st *Store) DropPartitions(ctx context.Context, before time.Time) (int, error) {
 	gone := make(map[string]bool)
 	for _, p := range partitioned {
@@ -139,7 +139,7 @@ func (st *Store) DropPartitions(ctx context.Context, before time.Time) (int, err
 			gone[day.Format(time.DateOnly)] = true
 		}
 	}
-	return len(gone), nil
+	return len(gone), st.forgetDictionaries(ctx, before)
 }
 
 // dropPartition detaches without stopping the traffic; pending is an earlier try that was cut off.

@@ -65,7 +65,7 @@ func (st *Store) RecordEvents(ctx context.Context, records []Record) (Recorded, 
 			return Recorded{}, err
 		}
 	}
-	r.compress()
+	r.compress(st.blockEncoders(ctx, r.unique))
 	err := retry(ctx, func() error {
 		err := pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error { return r.run(ctx, tx) })
 		if codeOf(err) == codeNoPartition { // dropped by another process since we looked
@@ -156,8 +156,8 @@ func newRecording(records []Record) *recording {
 	return r
 }
 
-// compress makes the blocks, before any row is locked.
-func (r *recording) compress() {
+// compress makes the blocks, before any row is locked, with the encoders of their projects.
+func (r *recording) compress(encoders map[int64]*blockEncoder) {
 	open := make(map[issueRef]*block) // by project and day
 	sizes := make(map[*block]int)
 	for _, rec := range byReceipt(r.unique) {
@@ -181,7 +181,7 @@ func (r *recording) compress() {
 		for _, rec := range b.records {
 			payloads = append(payloads, rec.Payload)
 		}
-		room.out, room.raw = appendBlock(room.out[:0], room.raw, payloads)
+		room.out, room.raw = appendBlock(room.out[:0], room.raw, payloads, encoders[b.project])
 		b.data = slices.Clone(room.out)
 	}
 	if cap(room.raw) > maxRoomBytes {

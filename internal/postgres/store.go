@@ -19,8 +19,10 @@ type Options struct {
 
 // Store reads and writes the database. It is safe for concurrent use.
 type Store struct {
-	db         *pgxpool.Pool
-	partitions partitions
+	db           *pgxpool.Pool
+	partitions   partitions
+	dictionaries dictionaries
+	decoders     dictionaryDecoders
 
 	configured chan struct{} // holds one when what ingest works from has changed
 }
