@@ -20,7 +20,8 @@ type receipt struct {
 }
 
 // accept takes the items of an envelope: the event is made durable, what is not kept is counted.
-// Nothing is taken when it returns an error. fault.Invalid, fault.TooLarge: the envelope breaks a
+// Nothing is taken when it returns an error, but for what came before a file or report that could not
+// be kept. fault.Invalid, fault.TooLarge: the envelope breaks a
 // rule. fault.Limited: limits left nothing of it, or there is no room for the event; the receipt
 // then has the limits to tell.
 func (s *Service) accept(ctx context.Context, q *request, env *envelope.Envelope) (receipt, error) {
@@ -51,10 +52,11 @@ func (s *Service) accept(ctx context.Context, q *request, env *envelope.Envelope
 			return rec, err
 		}
 	}
+	err := s.keepCompanions(ctx, q, env, p, &rec)
 	for i := range env.Items {
 		s.countItem(q, env, p, i)
 	}
-	return rec, nil
+	return rec, err
 }
 
 // checkHeader compares an envelope's DSN, when it has one, with how the request authenticated.
@@ -87,6 +89,7 @@ type plan struct {
 	limited bool           // main and what belongs to it are dropped by a limit
 	logs    int            // log containers
 	others  bool           // there are items besides main and what belongs to it
+	done    []bool         // items that are kept or counted already; nil for none
 }
 
 // sortItems finds the one event of an envelope and the id of everything that belongs to it.
@@ -110,6 +113,14 @@ func sortItems(env *envelope.Envelope) *plan {
 			p.id = head.id
 		}
 	}
+	for i := range env.Items {
+		// A report that came without its event says which one it is about.
+		if it := &env.Items[i]; p.id.IsZero() && it.Type == event.ItemUserReport {
+			if head, err := scanEvent(it.Payload); err == nil {
+				p.id = head.id
+			}
+		}
+	}
 	if p.id.IsZero() && needsID {
 		p.id = newEventID()
 	}
@@ -130,7 +141,7 @@ var limitCategories = []outcome.Category{outcome.Default, outcome.Error, outcome
 // limited takes one unit of the key's rate for the event; when there is none it notes the limit.
 func (s *Service) limited(q *request, p *plan, rec *receipt) bool {
 	c := q.client
-	if c.rate == nil || !p.spec.stored {
+	if c.rate == nil || !p.spec.stored || p.spec.category == outcome.Feedback {
 		return false
 	}
 	after, ok := s.limiter.Allow(c.rateName, *c.rate, 1)
@@ -180,9 +191,7 @@ func lost(err error, rec *receipt) (outcome.Kind, string) {
 // refuse counts every item of an envelope that is refused whole.
 func (s *Service) refuse(q *request, list []envelope.Item, kind outcome.Kind, reason string) {
 	for i := range list {
-		quantities(&list[i], specOf(&list[i]), func(c outcome.Category, n int64) {
-			s.drop(q, c, kind, reason, n)
-		})
+		s.dropItem(q, list, i, kind, reason)
 	}
 }
 
@@ -192,7 +201,7 @@ func (s *Service) countItem(q *request, env *envelope.Envelope, p *plan, i int) 
 	spec := specOf(it)
 	kind, reason := outcome.Filtered, outcome.ReasonNotStored
 	switch {
-	case it == p.main && spec.stored:
+	case it == p.main && spec.stored, p.done != nil && p.done[i]:
 		return
 	case spec.needsID && p.limited:
 		kind, reason = outcome.RateLimited, outcome.ReasonKeyQuota
@@ -202,5 +211,5 @@ func (s *Service) countItem(q *request, env *envelope.Envelope, p *plan, i int) 
 		s.countReport(q, it.Payload)
 		return
 	}
-	quantities(it, spec, func(c outcome.Category, n int64) { s.drop(q, c, kind, reason, n) })
+	s.dropItem(q, env.Items, i, kind, reason)
 }

@@ -28,7 +28,7 @@ func TestItemTableIsComplete(t *testing.T) {
 		if spec.internal {
 			continue
 		}
-		if spec.class == nil || (spec.stored && !spec.event) || (spec.event && !spec.needsID) {
+		if spec.class == nil || (spec.stored && !spec.event) || (spec.companion && (spec.event || !spec.needsID)) || (spec.event && !spec.needsID) {
 			t.Errorf("%s: %+v", name, spec)
 		}
 	}

@@ -57,7 +57,7 @@ func TestEventsSurviveWithoutTheBus(t *testing.T) {
 		if err := projects.save(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s, err := newService(cfg, projects, queue, sp, prometheus.NewRegistry())
+		s, err := newService(cfg, projects, queue, sp, nil, prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/bus"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -108,7 +109,11 @@ func newTestService(t testing.TB, cfg Config, queue publisher) *Service {
 	for _, s := range snapshots() {
 		projects.put(&s)
 	}
-	s, err := newService(cfg, projects, queue, sp, prometheus.NewRegistry())
+	blobs, err := blob.Open("", filepath.Join(dir, "blobs"))
+	if err != nil {
+		t.Fatalf("open the blobs: %v", err)
+	}
+	s, err := newService(cfg, projects, queue, sp, blobs, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatalf("make the service: %v", err)
 	}
@@ -173,14 +178,14 @@ func (g *rig) forget() {
 	g.got = nil
 }
 
-// wait returns the event with an id once it arrived in the queue.
+// wait returns the event with an id, not what belongs to it, once it arrived in the queue.
 func (g *rig) wait(id string) event.Raw {
 	g.t.Helper()
 	deadline := time.After(10 * time.Second)
 	for {
 		g.mu.Lock()
 		for _, raw := range g.got {
-			if raw.ID.String() == id {
+			if raw.ID.String() == id && raw.ItemType != event.ItemAttachment && raw.ItemType != event.ItemUserReport {
 				g.mu.Unlock()
 				return raw
 			}

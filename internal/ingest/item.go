@@ -43,14 +43,15 @@ const (
 
 // itemSpec is all that acceptance knows of an item type.
 type itemSpec struct {
-	category outcome.Category
-	class    *class
-	counting counting
-	needsID  bool // belongs to the envelope's event and is dropped with it
-	event    bool // fills the envelope's one place for an event
-	stored   bool // goes to the processor; the others are counted and dropped
-	internal bool // never sent by clients
-	single   bool // two of them are both refused
+	category  outcome.Category
+	class     *class
+	counting  counting
+	needsID   bool // belongs to the envelope's event and is dropped with it
+	event     bool // fills the envelope's one place for an event
+	stored    bool // an event that goes to the processor; without companion, the others are counted and dropped
+	companion bool // kept beside the envelope's event
+	internal  bool // never sent by clients
+	single    bool // two of them are both refused
 }
 
 // items is the table of item types.
@@ -61,12 +62,12 @@ var items = map[string]itemSpec{
 	"security":         {category: outcome.Security, class: classEvent, needsID: true, event: true, stored: true},
 	"raw_security":     {category: outcome.Security, class: classEvent, needsID: true, event: true, stored: true},
 	"transaction":      {category: outcome.Transaction, class: classEvent, needsID: true, event: true},
-	"feedback":         {category: outcome.Feedback, class: classEvent, needsID: true, event: true},
+	"feedback":         {category: outcome.Feedback, class: classEvent, needsID: true, event: true, stored: true},
 	"replay_event":     {category: outcome.Replay, class: classEvent, needsID: true, event: true},
 	"form_data":        {class: classEvent, needsID: true, counting: countNone},
-	"attachment":       {category: outcome.Attachment, class: classAttachment, needsID: true, counting: countAttachment},
+	"attachment":       {category: outcome.Attachment, class: classAttachment, needsID: true, counting: countAttachment, companion: true},
 	"unreal_report":    {category: outcome.Error, class: classAttachment, needsID: true},
-	"user_report":      {category: outcome.Feedback, class: classAttachment, needsID: true},
+	"user_report":      {category: outcome.Feedback, class: classAttachment, needsID: true, companion: true},
 	"session":          {category: outcome.Session, class: classSession},
 	"sessions":         {category: outcome.Session, class: classSession},
 	"client_report":    {class: classReport, counting: countReport},

@@ -34,7 +34,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) (err error) {
 		return err
 	}
 	projects := openDirectory(ctx, filepath.Join(k.DataDir, "projects.json"))
-	s, err := newService(cfg, projects, events, sp, k.Registry)
+	s, err := newService(cfg, projects, events, sp, k.Blobs, k.Registry)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/dsn"
 	"github.com/tocsin-dev/tocsin/internal/envelope"
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -28,6 +29,7 @@ type Service struct {
 	projects *directory
 	events   publisher
 	spool    *spool.Spool
+	blobs    blob.Store
 	wake     chan struct{} // the spool has records
 	limiter  *quota.Limiter
 	tally    outcome.Tally
@@ -39,13 +41,13 @@ type Service struct {
 	closed bool
 }
 
-func newService(cfg Config, projects *directory, events publisher, sp *spool.Spool, reg prometheus.Registerer) (*Service, error) {
+func newService(cfg Config, projects *directory, events publisher, sp *spool.Spool, blobs blob.Store, reg prometheus.Registerer) (*Service, error) {
 	limiter, err := quota.NewLimiter(maxLimited, nil)
 	if err != nil {
 		return nil, err
 	}
 	return &Service{
-		cfg: cfg, projects: projects, events: events, spool: sp, wake: make(chan struct{}, 1), limiter: limiter,
+		cfg: cfg, projects: projects, events: events, spool: sp, blobs: blobs, wake: make(chan struct{}, 1), limiter: limiter,
 		budget: newBudget(cfg.BodyMemoryBytes), decoders: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		metrics: newMetrics(reg, sp, projects),
 	}, nil
@@ -65,6 +67,7 @@ var routeTable = []route{
 	{"envelope", "POST", []string{"/api/{project}/envelope"}, (*Service).acceptEnvelope},
 	{"store", "POST GET", []string{"/api/{project}/store", "/api/store"}, (*Service).acceptStore},
 	{"security", "POST", []string{"/api/{project}/security", "/api/{project}/csp-report"}, (*Service).acceptSecurity},
+	{"attachments", "POST", []string{"/api/{project}/events/{event_id}/attachments"}, (*Service).acceptAttachments},
 	{"health", "GET", []string{"/api/relay/healthcheck/live", "/api/relay/healthcheck/ready"}, (*Service).answerHealth},
 }
 

@@ -3,25 +3,28 @@ package outcome
 // The reasons this server gives. Those of kind Invalid are the protocol's.
 // Rule: getsentry/relay relay-server/src/services/outcome.rs (DiscardReason)
 const (
-	ReasonProjectID          = "project_id"           // key unknown, disabled, or of another project
-	ReasonCORS               = "cors"                 // origin not allowed
-	ReasonNoData             = "no_data"              // empty body
-	ReasonEmptyEnvelope      = "empty_envelope"       // no items
-	ReasonInvalidJSON        = "invalid_json"         // body or payload is not JSON
-	ReasonInvalidEnvelope    = "invalid_envelope"     // framing is broken
-	ReasonInvalidCompression = "invalid_compression"  // content encoding cannot be undone
-	ReasonContentType        = "content_type"         // content type or encoding we do not read
-	ReasonPayload            = "payload"              // body is neither JSON nor a wrapped form of it
-	ReasonTooLarge           = "too_large"            // followed by ":" and what was too large
-	ReasonDuplicate          = "duplicate"            // event id seen before
-	ReasonDuplicateItem      = "duplicate_item"       // second item where one is allowed
-	ReasonSecurityReportType = "security_report_type" // report of no known kind
-	ReasonSecurityReport     = "security_report"      // report of a known kind that cannot be read
-	ReasonInvalidLog         = "invalid_log"          // log container of wrong type or count
-	ReasonInternal           = "internal"             // a defect of ours
-	ReasonNotStored          = "not_stored"           // Filtered: a kind of data this server reads but does not keep
-	ReasonKeyQuota           = "key_quota"            // RateLimited: the client key's own limit
-	ReasonBackpressure       = "backpressure"         // RateLimited: neither queue nor disk could take it
+	ReasonProjectID          = "project_id"              // key unknown, disabled, or of another project
+	ReasonCORS               = "cors"                    // origin not allowed
+	ReasonNoData             = "no_data"                 // empty body
+	ReasonEmptyEnvelope      = "empty_envelope"          // no items
+	ReasonInvalidJSON        = "invalid_json"            // body or payload is not JSON
+	ReasonInvalidEnvelope    = "invalid_envelope"        // framing is broken
+	ReasonInvalidCompression = "invalid_compression"     // content encoding cannot be undone
+	ReasonInvalidMultipart   = "invalid_multipart"       // body is no form
+	ReasonInvalidMinidump    = "invalid_minidump"        // crash report without the mark of one
+	ReasonMissingMinidump    = "missing_minidump_upload" // form without a crash report
+	ReasonContentType        = "content_type"            // content type or encoding we do not read
+	ReasonPayload            = "payload"                 // body is neither JSON nor a wrapped form of it
+	ReasonTooLarge           = "too_large"               // followed by ":" and what was too large
+	ReasonDuplicate          = "duplicate"               // event id seen before
+	ReasonDuplicateItem      = "duplicate_item"          // second item where one is allowed
+	ReasonSecurityReportType = "security_report_type"    // report of no known kind
+	ReasonSecurityReport     = "security_report"         // report of a known kind that cannot be read
+	ReasonInvalidLog         = "invalid_log"             // log container of wrong type or count
+	ReasonInternal           = "internal"                // a defect of ours
+	ReasonNotStored          = "not_stored"              // Filtered: a kind of data this server reads but does not keep
+	ReasonKeyQuota           = "key_quota"               // RateLimited: the client key's own limit
+	ReasonBackpressure       = "backpressure"            // RateLimited: neither queue nor disk could take it
 )
 
 // clientReasons are the reasons clients may give for what they dropped themselves.

@@ -15,7 +15,7 @@ import (
 var partitioned = [...]struct {
 	table string
 	stamp bool
-}{{"events", true}, {"event_blocks", false}}
+}{{"events", true}, {"event_blocks", false}, {"attachments", true}}
 
 // daysAhead is how many days have their partitions before they begin.
 const daysAhead = 7

@@ -22,10 +22,11 @@ import (
 // decodeFunc makes the record of a queued event; payloads are appended to *buf.
 type decodeFunc func(raw *event.Raw, buf *[]byte) (postgres.Record, error)
 
-// verdict is what decoding made of one event.
+// verdict is what decoding made of one message: an event, or what is kept beside one.
 type verdict struct {
-	record postgres.Record
-	err    error
+	record    postgres.Record
+	companion *postgres.Companion // nil for an event
+	err       error
 }
 
 // errFiltered is the verdict on data that is read but not kept.
@@ -41,13 +42,19 @@ func (s *Service) Process(ctx context.Context, batch []event.Raw) ([]bus.Reject,
 
 	var rejects []bus.Reject
 	var refused []outcome.Batch
+	var companions []postgres.Companion
 	records := make([]postgres.Record, 0, len(batch))
 	for i := range verdicts {
 		switch err := verdicts[i].err; {
+		case err == nil && verdicts[i].companion != nil:
+			companions = append(companions, *verdicts[i].companion)
 		case err == nil:
 			records = append(records, verdicts[i].record)
 		case err == errFiltered:
 			refused = append(refused, refusal(&batch[i], outcome.Filtered, outcome.ReasonNotStored))
+			s.metrics.events.WithLabelValues("filtered").Inc()
+		case err == errSilent:
+			refused = append(refused, refusal(&batch[i], outcome.Invalid, outcome.ReasonNoData))
 			s.metrics.events.WithLabelValues("filtered").Inc()
 		default:
 			reason := outcome.ReasonInvalidJSON
@@ -63,6 +70,9 @@ func (s *Service) Process(ctx context.Context, batch []event.Raw) ([]bus.Reject,
 		if err := s.store.ApplyOutcomes(ctx, refused); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.store.RecordCompanions(ctx, companions); err != nil {
+		return nil, err
 	}
 	return rejects, s.recordAll(ctx, records)
 }
@@ -115,7 +125,7 @@ func (s *Service) decodeAll(ctx context.Context, batch []event.Raw) (verdicts []
 		*buf = (*buf)[:0]
 		bufs[w] = buf
 		for i := next.Add(1) - 1; i < int64(len(batch)); i = next.Add(1) - 1 {
-			verdicts[i].record, verdicts[i].err = s.decodeOne(ctx, &batch[i], buf)
+			verdicts[i] = s.decodeOne(ctx, &batch[i], buf)
 		}
 	}
 	var group sync.WaitGroup
@@ -136,15 +146,20 @@ func (s *Service) decodeAll(ctx context.Context, batch []event.Raw) (verdicts []
 }
 
 // decodeOne keeps a panic, which is a defect of ours, from taking the other events with it.
-func (s *Service) decodeOne(ctx context.Context, raw *event.Raw, buf *[]byte) (rec postgres.Record, err error) {
+func (s *Service) decodeOne(ctx context.Context, raw *event.Raw, buf *[]byte) (v verdict) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fault.New(fault.Internal, "the event could not be processed")
+			v.err = fault.New(fault.Internal, "the event could not be processed")
 			slog.ErrorContext(ctx, "processing an event panicked", "err", fmt.Errorf("panic: %v\n%s", p, debug.Stack()),
 				"project", raw.Project, "event_id", raw.ID.String())
 		}
 	}()
-	return s.decode(raw, buf)
+	if isCompanion(raw.ItemType) {
+		v.companion, v.err = s.companion(raw)
+	} else {
+		v.record, v.err = s.decode(raw, buf)
+	}
+	return v
 }
 
 // record decodes, normalizes and groups one event.
@@ -186,6 +201,10 @@ func category(raw *event.Raw) outcome.Category {
 	switch raw.ItemType {
 	case "security", "raw_security":
 		return outcome.Security
+	case event.ItemFeedback, event.ItemUserReport:
+		return outcome.Feedback
+	case event.ItemAttachment:
+		return outcome.AttachmentItem
 	}
 	return outcome.Error
 }
@@ -207,6 +226,9 @@ func refusal(raw *event.Raw, kind outcome.Kind, reason string) outcome.Batch {
 	name = binary.BigEndian.AppendUint64(name, uint64(raw.Project))
 	name = append(name, raw.ID[:]...)
 	name = binary.BigEndian.AppendUint64(name, uint64(raw.ReceivedAt.UnixMicro()))
+	if isCompanion(raw.ItemType) { // it shares the other two with its event
+		name = append(name, raw.ItemType...)
+	}
 	return outcome.Batch{ID: md5.Sum(name), Counts: []outcome.Count{{Quantity: 1, Key: outcome.Key{
 		Project: raw.Project, KeyID: raw.KeyID, Category: category(raw), Kind: kind, Reason: reason, Minute: raw.ReceivedAt.UTC().Truncate(time.Minute),
 	}}}}

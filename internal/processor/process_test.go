@@ -12,6 +12,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/bus"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/issue"
@@ -44,7 +45,11 @@ func newWorld(t testing.TB) *world {
 			t.Fatal(err)
 		}
 	}
-	return &world{newService(pgtest.Open(t, url), Config{RetentionDays: 90}), t, url, db}
+	blobs, err := blob.Open("", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{newService(pgtest.Open(t, url), blobs, Config{RetentionDays: 90}), t, url, db}
 }
 
 // int reads one number; a failed query is -1.

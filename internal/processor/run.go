@@ -11,6 +11,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/issue"
@@ -25,6 +26,7 @@ type Config struct {
 // Service is the processor's state.
 type Service struct {
 	store     *postgres.Store
+	blobs     blob.Store
 	grouper   *grouping.Grouper
 	metrics   *metrics
 	retention time.Duration
@@ -33,9 +35,9 @@ type Service struct {
 	decode    decodeFunc
 }
 
-func newService(store *postgres.Store, cfg Config) *Service {
+func newService(store *postgres.Store, blobs blob.Store, cfg Config) *Service {
 	s := &Service{
-		store: store, grouper: grouping.New(grouping.Newest(), grouping.Rules{}), metrics: newMetrics(),
+		store: store, blobs: blobs, grouper: grouping.New(grouping.Newest(), grouping.Rules{}), metrics: newMetrics(),
 		retention: time.Duration(max(cfg.RetentionDays, 1)) * 24 * time.Hour, holder: rand.Text(), changed: make(chan struct{}, 1),
 	}
 	s.decode = s.record
@@ -44,7 +46,7 @@ func newService(store *postgres.Store, cfg Config) *Service {
 
 // Run records events until ctx ends, then finishes the batches in hand.
 func Run(ctx context.Context, k *app.Kit, cfg Config) error {
-	s := newService(k.Store, cfg)
+	s := newService(k.Store, k.Blobs, cfg)
 	k.Registry.MustRegister(s.metrics.all()...)
 	alerts, err := bindings.Alerts.Publisher(k.Bus)
 	if err != nil {
@@ -130,6 +132,12 @@ func (s *Service) retain(ctx context.Context) error {
 	}
 	if days > 0 {
 		slog.InfoContext(ctx, "events past the retention were removed", "days", days)
+	}
+	if _, err := s.blobs.DeleteBefore(ctx, now.Add(-s.retention)); err != nil {
+		return err
+	}
+	if err := s.store.ForgetFeedback(ctx, now.Add(-s.retention)); err != nil {
+		return err
 	}
 	if err := s.store.ForgetSeen(ctx, now.Add(-s.retention)); err != nil {
 		return err

@@ -1,0 +1,70 @@
+// Package blob keeps the bytes of files that clients send: in a folder, or in a bucket of an
+// S3-compatible service. A file is stored under the day it came, its project and the SHA-256 of its
+// content, so that storing it twice is storing it once and a day is removed as a whole.
+//
+//	20261121/42/9f86d081…
+package blob
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
+)
+
+// MaxBytes is the largest file that is kept.
+const MaxBytes = 200 << 20
+
+// Store keeps files. It is safe for concurrent use.
+type Store interface {
+	// Put keeps data until its day is removed and returns its key; after nil it survives a loss of
+	// power. fault.TooLarge: over MaxBytes. fault.Unavailable: it could not be stored now.
+	Put(ctx context.Context, project int64, at time.Time, data []byte) (key string, err error)
+	// Open reads a file; the caller closes it. fault.Unknown: there is none under the key.
+	Open(ctx context.Context, key string) (io.ReadCloser, error)
+	// DeleteBefore removes the files of the UTC days before the one of at, and says of how many days.
+	DeleteBefore(ctx context.Context, at time.Time) (days int, err error)
+}
+
+// Open returns the store a URL names: "s3://bucket/prefix?endpoint=host:port", or the folder dir
+// when url is empty. The parameters of S3 are endpoint, region and insecure=true for plain HTTP;
+// its credentials are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. fault.Invalid: another URL.
+func Open(location, dir string) (Store, error) {
+	if location == "" {
+		return openFolder(dir)
+	}
+	u, err := url.Parse(location)
+	if err != nil || u.Scheme != "s3" || u.Host == "" {
+		return nil, fault.New(fault.Invalid, "files are kept under s3://bucket?endpoint=host:port, or in a folder when nothing is set")
+	}
+	return openBucket(u)
+}
+
+const dayLayout = "20060102"
+
+// keyOf is where the data of a project that came at a time is kept. fault.TooLarge.
+func keyOf(project int64, at time.Time, data []byte) (string, error) {
+	if len(data) > MaxBytes {
+		return "", fault.New(fault.TooLarge, "a file has at most %d bytes", MaxBytes)
+	}
+	sum := sha256.Sum256(data)
+	return fmt.Sprintf("%s/%d/%s", at.UTC().Format(dayLayout), project, hex.EncodeToString(sum[:])), nil
+}
+
+var wellFormed = regexp.MustCompile(`^[0-9]{8}/[0-9]{1,19}/[0-9a-f]{64}$`)
+
+// errNone answers for a key nothing is kept under.
+var errNone = fault.New(fault.Unknown, "the file is not there any more")
+
+// expired reports whether the name of a day lies before at's day; other names never do.
+func expired(name string, at time.Time) bool {
+	day, err := time.Parse(dayLayout, strings.TrimSuffix(name, "/"))
+	return err == nil && day.Before(at.UTC().Truncate(24*time.Hour))
+}
