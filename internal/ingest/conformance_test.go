@@ -292,7 +292,7 @@ func TestConformanceParsing(t *testing.T) {
 		{name: "30", call: post(`{"event_id":"` + eventID(30) + `"}`), status: 200, body: okID(eventID(30)), counts: map[outcome.Key]int64{}},
 		{name: "30 line feed", call: post(head(30)), status: 200, body: okID(eventID(30))},
 		{name: "30 empty", call: post("{}"), status: 200, body: "{}"},
-		{name: "31", call: post(head(31) + "{\"type\":\"attachment\",\"length\":0}\n\n{\"type\":\"attachment\",\"length\":0}\n"), status: 200, body: okID(eventID(31)), event: eventID(31), counts: map[outcome.Key]int64{}},
+		{name: "31", call: post(head(31) + "{\"type\":\"attachment\",\"length\":0}\n\n{\"type\":\"attachment\",\"length\":0}\n"), status: 200, body: okID(eventID(31)), counts: map[outcome.Key]int64{}},
 		{name: "31 header last", call: post(head(31) + `{"type":"attachment"}`), status: 200, body: okID(eventID(31))},
 		{name: "32", call: post(head(32) + "{\"type\":\"event\"}\n{\"a\":1}\n{\"type\":\"x\"}\nrest"), status: 200, body: okID(eventID(32)), event: eventID(32), payload: `{"a":1}`},
 		{name: "32 end of input", call: post(head(320) + "{\"type\":\"event\"}\n{\"a\":1}"), status: 200, body: okID(eventID(320)), event: eventID(320), payload: `{"a":1}`},
