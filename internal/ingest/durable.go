@@ -9,6 +9,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/outcome"
 )
 
 // publisher makes events durable in the queue. fault.Unavailable when the queue is away.
@@ -17,9 +18,19 @@ type publisher interface {
 	PublishAll(ctx context.Context, raws []event.Raw) error
 }
 
-// store returns nil once the event is durable. A client that leaves does not stop it: the event is
-// worth having. fault.Limited: the queue is away and the spool is full.
+// store returns nil once the event is durable, and has counted it as received; what becomes of it is
+// the processor's to say. A client that leaves does not stop it: the event is worth having.
+// fault.Limited: the queue is away and the spool is full.
 func (s *Service) store(ctx context.Context, raw *event.Raw) error {
+	err := s.makeDurable(ctx, raw)
+	if err == nil {
+		s.received.Add(outcome.Key{Project: raw.Project, KeyID: raw.KeyID, Category: outcome.OfItem(raw.ItemType),
+			Kind: outcome.Received, Minute: raw.ReceivedAt}, 1)
+	}
+	return err
+}
+
+func (s *Service) makeDurable(ctx context.Context, raw *event.Raw) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	if s.closed {

@@ -29,11 +29,11 @@ type batchPublisher interface {
 // maxBatch is how many counts travel in one batch, well below the size of a message.
 const maxBatch = 5000
 
-// reporter hands the tally over. A batch whose hand-over failed keeps its id, because it may have
-// arrived all the same; meanwhile the tally goes on summing. What is left at shutdown is kept on
+// reporter hands the tallies over. A batch whose hand-over failed keeps its id, because it may have
+// arrived all the same; meanwhile the tallies go on summing. What is left at shutdown is kept on
 // disk.
 type reporter struct {
-	tally   *outcome.Tally
+	tallies []*outcome.Tally
 	batches batchPublisher
 	path    string // of what an earlier process left
 
@@ -76,9 +76,13 @@ func (p *reporter) report(ctx context.Context) error {
 	return nil
 }
 
-// take turns the tally into batches; the caller holds the lock.
+// take turns the tallies into batches; the caller holds the lock.
 func (p *reporter) take() {
-	for part := range slices.Chunk(p.tally.Take(), maxBatch) {
+	var counts []outcome.Count
+	for _, t := range p.tallies {
+		counts = append(counts, t.Take()...)
+	}
+	for part := range slices.Chunk(counts, maxBatch) {
 		b := outcome.Batch{Counts: part}
 		_, _ = rand.Read(b.ID[:]) // never fails
 		p.pending = append(p.pending, b)

@@ -71,6 +71,8 @@ func (s *Service) admit(q *request, auth dsn.Auth) error {
 			k.Project = q.project
 		}
 		s.tally.Add(k, 1)
+		k.Kind, k.Reason = outcome.Received, ""
+		s.received.Add(k, 1)
 		return err
 	}
 	q.client, q.auth, q.project = c, auth, c.project
@@ -99,8 +101,12 @@ func (s *Service) admitByHeader(q *request, body []byte) error {
 
 // drop counts what is not kept, or not kept yet.
 func (s *Service) drop(q *request, c outcome.Category, kind outcome.Kind, reason string, quantity int64) {
-	s.tally.Add(outcome.Key{Project: q.client.project, KeyID: q.client.keyID, Category: c, Kind: kind,
-		Reason: reason, Minute: q.receivedAt}, quantity)
+	k := outcome.Key{Project: q.client.project, KeyID: q.client.keyID, Category: c, Kind: kind, Reason: reason, Minute: q.receivedAt}
+	s.tally.Add(k, quantity)
+	if kind != outcome.ClientDiscard { // what the client dropped never came
+		k.Kind, k.Reason = outcome.Received, ""
+		s.received.Add(k, quantity)
+	}
 }
 
 // raw starts the queue form of an event that came with the request.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/spool"
 )
@@ -38,7 +39,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	ledger := &reporter{tally: &s.tally, batches: outcomes, path: filepath.Join(k.DataDir, "outcomes.json")}
+	ledger := &reporter{tallies: []*outcome.Tally{&s.tally, &s.received}, batches: outcomes, path: filepath.Join(k.DataDir, "outcomes.json")}
 	ledger.recover(ctx)
 
 	k.Ready("spool", s.ready)

@@ -32,7 +32,8 @@ type Service struct {
 	blobs    blob.Store
 	wake     chan struct{} // the spool has records
 	limiter  *quota.Limiter
-	tally    outcome.Tally
+	tally    outcome.Tally // what became of items that the processor does not get
+	received outcome.Tally // every item that came, those that the processor gets included
 	budget   *budget
 	decoders chan struct{} // one slot per body that may be decoded at once
 	metrics  *metrics

@@ -53,10 +53,26 @@ func (c Category) String() string {
 // kinds holds the protocol's name of every outcome, by number.
 var kinds = [...]string{"accepted", "filtered", "rate_limited", "invalid", "abuse", "client_discard", "cardinality_limited"}
 
-// String is the protocol's name of the outcome.
+// String is the protocol's name of the outcome; "received" for Received.
 func (k Kind) String() string {
+	if k == Received {
+		return "received"
+	}
 	if k < 0 || int(k) >= len(kinds) {
 		return "unknown"
 	}
 	return kinds[k]
+}
+
+// OfItem is the category that an item of the queue counts in, by its type, once per item.
+func OfItem(itemType string) Category {
+	switch itemType {
+	case "security", "raw_security":
+		return Security
+	case "feedback", "user_report":
+		return Feedback
+	case "attachment":
+		return AttachmentItem
+	}
+	return Error
 }

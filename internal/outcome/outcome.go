@@ -18,6 +18,10 @@ const (
 	Abuse              Kind = 4
 	ClientDiscard      Kind = 5
 	CardinalityLimited Kind = 6
+
+	// Received is no outcome and none of the protocol's: it counts what came in, whatever became of
+	// it. In the ledger it is the side that the outcomes, but ClientDiscard, must add up to.
+	Received Kind = -1
 )
 
 // Category groups item types for counting and limiting. The numbers are the protocol's.

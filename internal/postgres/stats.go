@@ -32,7 +32,7 @@ const sqlOutcomeCounts = `
 	select project_id as project, category, outcome, reason,
 		(extract(epoch from minute - @from::timestamptz)::bigint / @step::bigint)::int as step, sum(quantity)::bigint as quantity
 	from outcomes
-	where project_id = any(@projects::bigint[]) and minute >= @from and minute < @until and (@key::bigint = 0 or key_id = @key)
+	where project_id = any(@projects::bigint[]) and minute >= @from and minute < @until and outcome >= 0 and (@key::bigint = 0 or key_id = @key)
 	group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5`
 
 // OutcomeCounts sums what became of items; steps without any are absent.

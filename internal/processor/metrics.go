@@ -12,6 +12,7 @@ type metrics struct {
 	relayed   prometheus.Counter
 	outboxAge prometheus.Gauge
 	factsAge  prometheus.Gauge
+	ledger    prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -34,9 +35,11 @@ func newMetrics() *metrics {
 			Help: "Changes of issues handed to the notifier."}),
 		outboxAge: gauge("outbox_age_seconds", "How long the oldest change has waited to be relayed."),
 		factsAge:  gauge("facts_age_seconds", "How long the oldest facts have waited to be folded."),
+		ledger: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tocsin_ledger_difference_items",
+			Help: "Items of the last hour, but its last minutes, that were received and have no outcome, or have one and were not received."}),
 	}
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.batch, m.decode, m.record, m.fold, m.age, m.events, m.relayed, m.outboxAge, m.factsAge}
+	return []prometheus.Collector{m.batch, m.decode, m.record, m.fold, m.age, m.events, m.relayed, m.outboxAge, m.factsAge, m.ledger}
 }

@@ -198,15 +198,7 @@ func (s *Service) record(raw *event.Raw, buf *[]byte) (postgres.Record, error) {
 
 // category is what the event is counted as.
 func category(raw *event.Raw) outcome.Category {
-	switch raw.ItemType {
-	case "security", "raw_security":
-		return outcome.Security
-	case event.ItemFeedback, event.ItemUserReport:
-		return outcome.Feedback
-	case event.ItemAttachment:
-		return outcome.AttachmentItem
-	}
-	return outcome.Error
+	return outcome.OfItem(raw.ItemType)
 }
 
 // unhandled reports whether an exception of the event reached the program's edge.

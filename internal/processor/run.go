@@ -56,6 +56,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Ready("bus", func(context.Context) error { return k.Bus.Healthy() })
 	k.Every(ctx, "partitions", time.Hour, func(ctx context.Context) error { return s.store.EnsurePartitions(ctx, time.Now()) })
 	k.Every(ctx, "measure what waits", 10*time.Second, s.measure)
+	k.Every(ctx, "check the ledger", time.Minute, s.checkLedger)
 	k.Every(ctx, "retention", time.Hour, s.retain)
 	k.Go(ctx, "fold facts", s.fold)
 	k.Go(ctx, "relay changes", func(ctx context.Context) error { return s.relay(ctx, alerts.Publish) })
@@ -145,6 +146,9 @@ func (s *Service) retain(ctx context.Context) error {
 	if err := s.store.ForgetOutcomeBatches(ctx, now.Add(-72*time.Hour)); err != nil {
 		return err
 	}
+	if err := s.store.RollUpOutcomes(ctx, now); err != nil {
+		return err
+	}
 	if err := s.store.ForgetCounts(ctx, now.Add(-s.retention)); err != nil {
 		return err
 	}
@@ -161,5 +165,16 @@ func (s *Service) measure(ctx context.Context) error {
 	}
 	s.metrics.outboxAge.Set(outbox)
 	s.metrics.factsAge.Set(facts)
+	return nil
+}
+
+// checkLedger measures by how much the ledger of the last hour does not close.
+func (s *Service) checkLedger(ctx context.Context) error {
+	until := time.Now().Add(-postgres.LedgerSettle)
+	check, err := s.store.CheckLedger(ctx, until.Add(-time.Hour), until)
+	if err != nil {
+		return err
+	}
+	s.metrics.ledger.Set(float64(check.Difference()))
 	return nil
 }
