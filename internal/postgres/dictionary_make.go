@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -215,6 +216,17 @@ func (d *dictionaries) admit(project int64, now time.Time) *projectDictionary {
 	p := new(projectDictionary)
 	d.projects[project] = p
 	return p
+}
+
+// errLostDictionary ends an attempt to store a block.
+var errLostDictionary = errors.New("the block's dictionary is not in the database")
+
+// forget drops every encoder: their dictionaries may be lost, as after a database was restored or
+// replaced by its standby.
+func (d *dictionaries) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.projects)
 }
 
 // due reports whether the project should get another dictionary.

@@ -149,6 +149,26 @@ func TestALostDictionaryIsNamed(t *testing.T) {
 	}
 }
 
+func TestNoBlockIsStoredWithoutItsDictionary(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.record(largeSamples(0, enough)...)
+	older := len(w.blockDictionaries())
+	w.exec("delete from event_dictionaries") // as if the database had been restored from a backup
+	records := largeSamples(enough, 2*enough)
+	if done := w.record(records[:enough]...); done.Stored != enough {
+		t.Errorf("want %d events stored, got %+v", enough, done)
+	}
+	for _, id := range w.blockDictionaries()[older:] {
+		if id != 0 {
+			t.Errorf("a block needs dictionary %d, which is gone", id)
+		}
+	}
+	w.record(records[enough:]...)
+	w.want(1, "select count(*) from event_dictionaries")
+	readable(t, w.st, records)
+}
+
 func TestDamagedDictionariesAreReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

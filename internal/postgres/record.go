@@ -68,6 +68,11 @@ func (st *Store) RecordEvents(ctx context.Context, records []Record) (Recorded, 
 	r.compress(st.blockEncoders(ctx, r.unique))
 	err := retry(ctx, func() error {
 		err := pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error { return r.run(ctx, tx) })
+		if errors.Is(err, errLostDictionary) { // the database is an older one than it was
+			st.dictionaries.forget()
+			r.compress(nil)
+			return errRace
+		}
 		if codeOf(err) == codeNoPartition { // dropped by another process since we looked
 			for _, day := range r.days {
 				st.partitions.set(day, false)
@@ -123,9 +128,11 @@ type block struct {
 	project int64
 	day     time.Time
 	id      int64
-	data    []byte
 	records []*Record
 	used    bool // holds a payload that is stored
+
+	dictionary int64 // that data needs; 0: none
+	data       []byte
 }
 
 type place struct {
@@ -158,6 +165,7 @@ func newRecording(records []Record) *recording {
 
 // compress makes the blocks, before any row is locked, with the encoders of their projects.
 func (r *recording) compress(encoders map[int64]*blockEncoder) {
+	r.blocks = nil
 	open := make(map[issueRef]*block) // by project and day
 	sizes := make(map[*block]int)
 	for _, rec := range byReceipt(r.unique) {
@@ -181,7 +189,11 @@ func (r *recording) compress(encoders map[int64]*blockEncoder) {
 		for _, rec := range b.records {
 			payloads = append(payloads, rec.Payload)
 		}
-		room.out, room.raw = appendBlock(room.out[:0], room.raw, payloads, encoders[b.project])
+		e := encoders[b.project]
+		if e != nil {
+			b.dictionary = e.id
+		}
+		room.out, room.raw = appendBlock(room.out[:0], room.raw, payloads, e)
 		b.data = slices.Clone(room.out)
 	}
 	if cap(room.raw) > maxRoomBytes {
@@ -352,5 +364,5 @@ func userHash(key string) int64 {
 }
 
 // errRace makes retry run the batch again: another process made an issue for one of our hashes,
-// and now we can see it.
-var errRace = errors.New("another process made the issue first")
+// and now we can see it, or took away what a block needs.
+var errRace = errors.New("another process was first")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/tocsin-dev/tocsin/internal/outcome"
@@ -143,8 +144,11 @@ func compareRefs(a, b issueRef) int {
 }
 
 const (
+	// A block is stored only with its dictionary at hand, whatever became of that since it was made.
 	sqlInsertBlock = `
-		insert into event_blocks (project_id, day, id, data) values (@project, @day::date, @id, @data)`
+		insert into event_blocks (project_id, day, id, data)
+		select @project, @day::date, @id, @data::bytea where @dictionary::bigint = 0
+			or exists (select from event_dictionaries where project_id = @project and id = @dictionary)`
 
 	sqlInsertEvents = `
 		insert into events (project_id, received_at, event_id, issue_id, occurred_at, block_id, block_index, level, platform, release, environment, user_key)
@@ -162,7 +166,13 @@ const (
 func (r *recording) queueBlocks(b *pgx.Batch) {
 	for _, block := range r.blocks {
 		if block.used {
-			b.Queue(sqlInsertBlock, pgx.StrictNamedArgs{"project": block.project, "day": block.day, "id": block.id, "data": block.data})
+			b.Queue(sqlInsertBlock, pgx.StrictNamedArgs{"project": block.project, "day": block.day, "id": block.id, "data": block.data,
+				"dictionary": block.dictionary}).Exec(func(tag pgconn.CommandTag) error {
+				if tag.RowsAffected() == 0 {
+					return errLostDictionary
+				}
+				return nil
+			})
 		}
 	}
 }
