@@ -130,6 +130,18 @@ func Defaults() Settings {
 	}
 }
 
+// Read reads stored settings; none at all are the Defaults. fault.Invalid: they are no settings.
+func Read(stored json.RawMessage) (Settings, error) {
+	if len(stored) == 0 {
+		return Defaults(), nil
+	}
+	var s Settings
+	if err := json.Unmarshal(stored, &s); err != nil {
+		return Settings{}, fault.Wrap(err, fault.Invalid, "not the settings of filters")
+	}
+	return s, nil
+}
+
 // check holds the number and size of entries to their bounds.
 func (s *Settings) check() error {
 	total := len(s.Generic.Filters)

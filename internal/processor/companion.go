@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -18,7 +19,7 @@ func isCompanion(itemType string) bool {
 }
 
 // companion reads what is kept beside events: a stored file, or what a user wrote.
-func (s *Service) companion(raw *event.Raw) (*postgres.Companion, error) {
+func (s *Service) companion(ctx context.Context, raw *event.Raw) (*postgres.Companion, error) {
 	c := &postgres.Companion{Project: raw.Project, KeyID: raw.KeyID, Event: raw.ID, ReceivedAt: raw.ReceivedAt.Truncate(time.Microsecond)}
 	if raw.ItemType == event.ItemAttachment {
 		c.Attachment = &event.Attachment{}
@@ -27,19 +28,40 @@ func (s *Service) companion(raw *event.Raw) (*postgres.Companion, error) {
 		}
 		return c, nil
 	}
-	words, ok := event.DecodeUserReport(raw.Payload, raw.ID)
-	if raw.ItemType == event.ItemFeedback {
-		ev, err := event.Decode(raw.Payload)
-		if err != nil {
-			return nil, err
-		}
-		ev.ID, ev.Project = raw.ID, raw.Project
-		ev.Normalize(raw.Delivery(s.retention))
-		words, ok = ev.Feedback()
+	if raw.ItemType == event.ItemUserReport {
+		return c, s.userReport(ctx, raw, c)
 	}
+	ev, err := s.read(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	words, ok := ev.Feedback()
 	if !ok {
 		return nil, errSilent
 	}
 	c.Feedback = &words
 	return c, nil
+}
+
+// userReport reads what a user wrote about an event. It is scrubbed as the feedback that it is.
+func (s *Service) userReport(ctx context.Context, raw *event.Raw, c *postgres.Companion) error {
+	words, ok := event.DecodeUserReport(raw.Payload, raw.ID)
+	if !ok {
+		return errSilent
+	}
+	payload, err := json.Marshal(map[string]any{"type": "feedback", "contexts": map[string]any{
+		"feedback": map[string]string{"message": words.Message, "contact_email": words.Email, "name": words.Name}}})
+	if err != nil {
+		return fault.Wrap(err, fault.Internal, "encode a user report")
+	}
+	report := *raw
+	report.Payload = payload
+	ev, err := s.read(ctx, &report)
+	if err != nil {
+		return err
+	}
+	left, _ := ev.Feedback() // what was scrubbed away is not kept, the rest is
+	words.Message, words.Email, words.Name = left.Message, left.Email, left.Name
+	c.Feedback = &words
+	return nil
 }

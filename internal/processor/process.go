@@ -20,7 +20,7 @@ import (
 )
 
 // decodeFunc makes the record of a queued event; payloads are appended to *buf.
-type decodeFunc func(raw *event.Raw, buf *[]byte) (postgres.Record, error)
+type decodeFunc func(ctx context.Context, raw *event.Raw, buf *[]byte) (postgres.Record, error)
 
 // verdict is what decoding made of one message: an event, or what is kept beside one.
 type verdict struct {
@@ -29,8 +29,15 @@ type verdict struct {
 	err       error
 }
 
-// errFiltered is the verdict on data that is read but not kept.
-var errFiltered = fault.New(fault.Unsupported, "this kind of event is not kept")
+// filtered is the verdict on an event that is read but not kept: the reason for the ledger.
+type filtered string
+
+func (f filtered) Error() string { return "filtered: " + string(f) }
+
+func isFiltered(err error) bool {
+	_, is := err.(filtered)
+	return is
+}
 
 // Process records a batch in one transaction, alerts in its outbox included. An event seen twice
 // counts once. Rejects can never succeed; after an error nothing is stored and all return.
@@ -50,8 +57,10 @@ func (s *Service) Process(ctx context.Context, batch []event.Raw) ([]bus.Reject,
 			companions = append(companions, *verdicts[i].companion)
 		case err == nil:
 			records = append(records, verdicts[i].record)
-		case err == errFiltered:
-			refused = append(refused, refusal(&batch[i], outcome.Filtered, outcome.ReasonNotStored))
+		case fault.KindOf(err) == fault.Unavailable: // what its project wants is not known
+			return nil, err
+		case isFiltered(err):
+			refused = append(refused, refusal(&batch[i], outcome.Filtered, string(err.(filtered))))
 			s.metrics.events.WithLabelValues("filtered").Inc()
 		case err == errSilent:
 			refused = append(refused, refusal(&batch[i], outcome.Invalid, outcome.ReasonNoData))
@@ -155,23 +164,46 @@ func (s *Service) decodeOne(ctx context.Context, raw *event.Raw, buf *[]byte) (v
 		}
 	}()
 	if isCompanion(raw.ItemType) {
-		v.companion, v.err = s.companion(raw)
+		v.companion, v.err = s.companion(ctx, raw)
 	} else {
-		v.record, v.err = s.decode(raw, buf)
+		v.record, v.err = s.decode(ctx, raw, buf)
 	}
 	return v
 }
 
-// record decodes, normalizes and groups one event.
-func (s *Service) record(raw *event.Raw, buf *[]byte) (postgres.Record, error) {
+// read decodes and normalizes one event, drops it when a filter of its project says so, and removes
+// what must not be stored. Everything later steps see went through here.
+func (s *Service) read(ctx context.Context, raw *event.Raw) (*event.Event, error) {
+	rules, err := s.policies.of(ctx, raw.Project)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "learn what project %d wants", raw.Project)
+	}
 	ev, err := event.Decode(raw.Payload)
+	if err != nil {
+		return nil, err
+	}
+	ev.ID, ev.Project = raw.ID, raw.Project
+	delivery := raw.Delivery(s.retention)
+	delivery.Geo = s.geo
+	ev.Normalize(delivery)
+	if reason, drop := rules.filter.Check(ev, raw.ClientIP); drop {
+		return nil, filtered(reason)
+	}
+	if ev.Type == event.TypeTransaction {
+		return nil, filtered(outcome.ReasonNotStored)
+	}
+	rules.scrubber.Apply(ev)
+	return ev, nil
+}
+
+// record makes the record of one event, of what read left of it alone.
+func (s *Service) record(ctx context.Context, raw *event.Raw, buf *[]byte) (postgres.Record, error) {
+	ev, err := s.read(ctx, raw)
 	if err != nil {
 		return postgres.Record{}, err
 	}
-	ev.ID, ev.Project = raw.ID, raw.Project
-	ev.Normalize(raw.Delivery(s.retention))
-	if ev.Type == event.TypeTransaction || ev.Type == event.TypeFeedback {
-		return postgres.Record{}, errFiltered
+	if ev.Type == event.TypeFeedback { // feedback has its own type of item
+		return postgres.Record{}, filtered(outcome.ReasonNotStored)
 	}
 	groups := s.grouper.Assign(ev)
 	start := len(*buf)

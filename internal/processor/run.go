@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,15 +13,19 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/blob"
+	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/geo"
 	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
 // Config is the settings of the processor.
 type Config struct {
-	RetentionDays int `help:"Days that events are kept." default:"90" env:"TOCSIN_RETENTION_DAYS"`
+	RetentionDays int    `help:"Days that events are kept." default:"90" env:"TOCSIN_RETENTION_DAYS"`
+	GeoIPDatabase string `name:"geoip-database" help:"MaxMind file of cities or countries, to say where users are; empty: nobody does." env:"TOCSIN_GEOIP_DATABASE" type:"path"`
 }
 
 // Service is the processor's state.
@@ -28,6 +33,8 @@ type Service struct {
 	store     *postgres.Store
 	blobs     blob.Store
 	grouper   *grouping.Grouper
+	policies  *policies
+	geo       func(netip.Addr) event.Geo // nil without a database
 	metrics   *metrics
 	retention time.Duration
 	holder    string        // names this process in leases
@@ -38,7 +45,7 @@ type Service struct {
 func newService(store *postgres.Store, blobs blob.Store, cfg Config) *Service {
 	s := &Service{
 		store: store, blobs: blobs, grouper: grouping.New(grouping.Newest(), grouping.Rules{}), metrics: newMetrics(),
-		retention: time.Duration(max(cfg.RetentionDays, 1)) * 24 * time.Hour, holder: rand.Text(), changed: make(chan struct{}, 1),
+		policies: newPolicies(store.Settings), retention: time.Duration(max(cfg.RetentionDays, 1)) * 24 * time.Hour, holder: rand.Text(), changed: make(chan struct{}, 1),
 	}
 	s.decode = s.record
 	return s
@@ -47,6 +54,13 @@ func newService(store *postgres.Store, blobs blob.Store, cfg Config) *Service {
 // Run records events until ctx ends, then finishes the batches in hand.
 func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	s := newService(k.Store, k.Blobs, cfg)
+	if cfg.GeoIPDatabase != "" {
+		places, err := geo.Open(cfg.GeoIPDatabase)
+		if err != nil {
+			return err
+		}
+		s.geo = places.Lookup
+	}
 	k.Registry.MustRegister(s.metrics.all()...)
 	alerts, err := bindings.Alerts.Publisher(k.Bus)
 	if err != nil {
@@ -61,6 +75,9 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Go(ctx, "fold facts", s.fold)
 	k.Go(ctx, "relay changes", func(ctx context.Context) error { return s.relay(ctx, alerts.Publish) })
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return bindings.Projects.Watch(ctx, k.Bus, func(key string, v *project.Snapshot) { s.policies.take(key, v) }, func() {})
+	})
 	g.Go(func() error { return bindings.Events.Consume(ctx, k.Bus, s.Process) })
 	g.Go(func() error { return bindings.Outcomes.Consume(ctx, k.Bus, s.applyOutcomes) })
 	g.Go(func() error { return k.Serve(ctx, http.NotFoundHandler()) })

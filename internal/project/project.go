@@ -1,8 +1,9 @@
 // Package project owns organizations, projects and client keys, and the snapshot of them that
-// ingest works from without asking a database.
+// ingest and the processor work from without asking a database.
 package project
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 )
@@ -36,6 +37,9 @@ type Settings struct {
 	// AllowedOrigins lists what may send from a browser; nil allows every origin.
 	// Rule: getsentry/relay relay-server/src/services/projects/project/info.rs
 	AllowedOrigins []string `json:"allowed_origins,omitempty"`
+	// Filters is filter.Settings, Scrubbing scrub.Settings; absent: those of a new project.
+	Filters   json.RawMessage `json:"filters,omitempty"`
+	Scrubbing json.RawMessage `json:"scrubbing,omitempty"`
 }
 
 // Key is one client key: what a DSN carries.
@@ -56,7 +60,7 @@ type RateLimit struct {
 	Window time.Duration `json:"window"`
 }
 
-// Snapshot is all that ingest knows of a project: the value of one entry of the project
+// Snapshot is all that ingest and the processor know of a project: the value of one entry of the project
 // configuration bucket, whose key is the project's id in decimal.
 type Snapshot struct {
 	Project      ID            `json:"project"`

@@ -31,6 +31,18 @@ type Settings struct {
 // Defaults are the settings of a new project: the built-in rules, addresses kept.
 func Defaults() Settings { return Settings{ScrubData: true, ScrubDefaults: true} }
 
+// Read reads stored settings; none at all are the Defaults. fault.Invalid: they are no settings.
+func Read(stored json.RawMessage) (Settings, error) {
+	if len(stored) == 0 {
+		return Defaults(), nil
+	}
+	var s Settings
+	if err := json.Unmarshal(stored, &s); err != nil {
+		return Settings{}, fault.Wrap(err, fault.Invalid, "not the settings of scrubbing")
+	}
+	return s, nil
+}
+
 // The bounds of settings.
 const (
 	maxFields    = 200       // sensitive fields, and as many excluded ones
