@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/tocsin-dev/tocsin/internal/event"
-	"github.com/tocsin-dev/tocsin/internal/fault"
 )
 
 // AttachmentRow is a stored file of an event.
@@ -49,20 +48,6 @@ func (st *Store) EventAttachments(ctx context.Context, project int64, id event.I
 // IssueAttachments returns the newest files of an issue's events.
 func (st *Store) IssueAttachments(ctx context.Context, project, issue int64) ([]AttachmentRow, error) {
 	return st.attachments(ctx, sqlIssueAttachments, pgx.StrictNamedArgs{"project": project, "issue": issue, "limit": maxListed})
-}
-
-// EventAttachment returns one file of an event. fault.Unknown: the event has none of that id.
-func (st *Store) EventAttachment(ctx context.Context, project int64, e event.ID, id int64) (AttachmentRow, error) {
-	rows, err := st.EventAttachments(ctx, project, e)
-	for i := range rows {
-		if rows[i].ID == id {
-			return rows[i], err
-		}
-	}
-	if err == nil {
-		err = fault.New(fault.Unknown, "The requested resource does not exist")
-	}
-	return AttachmentRow{}, err
 }
 
 func (st *Store) attachments(ctx context.Context, sql string, args pgx.StrictNamedArgs) ([]AttachmentRow, error) {

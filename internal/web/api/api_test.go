@@ -28,14 +28,14 @@ func TestEveryRouteAnswersAsDescribed(t *testing.T) {
 		org + "environments/", proj + "environments/", org + "releases/", org + "stats_v2/?field=sum(quantity)&groupBy=outcome&groupBy=category&groupBy=project&statsPeriod=7d&interval=1d",
 		org + "shortids/" + strings.ToLower(short) + "/", org + "eventids/" + ev + "/", org + "issues/", org + "issues/?query=&sort=freq&groupStatsPeriod=14d&environment=production&project=1&statsPeriod=14d",
 		proj + "issues/?statsPeriod=24h", org + "issues/?query=" + ev, org + "issues/?query=" + short + "&shortIdLookup=1", proj + "events/", proj + "events/?full=1&per_page=2",
-		proj + "events/" + ev + "/", proj + "events/" + ev + "/json/", ours + "deliveries/", ours + "alert-rules/",
+		proj + "events/" + ev + "/", proj + "events/" + ev + "/json/", proj + "events/" + ev + "/attachments/", proj + "user-feedback/", ours + "deliveries/", ours + "alert-rules/",
 	} {
 		w.want(200, "GET", path)
 	}
 	for _, base := range []string{org + "issues/" + id + "/", "/api/0/issues/" + id + "/", org + "issues/" + short + "/", strings.TrimSuffix("/api/0/issues/"+short+"/", "/")} {
 		w.want(200, "GET", base)
 		base = strings.TrimSuffix(base, "/") + "/"
-		for _, path := range []string{"events/", "events/latest/", "events/oldest", "events/recommended/", "events/" + ev + "/", "hashes/", "tags/", "tags/user/", "tags/user/values/?sort=-date", "activities/"} {
+		for _, path := range []string{"events/", "events/latest/", "events/oldest", "events/recommended/", "events/" + ev + "/", "hashes/", "attachments/", "user-reports/", "user-feedback/", "tags/", "tags/user/", "tags/user/values/?sort=-date", "activities/"} {
 			w.want(200, "GET", base+path)
 		}
 		w.want(404, "GET", base+"events/"+strings.Repeat("0", 32)+"/")

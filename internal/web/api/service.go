@@ -7,6 +7,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/alert"
+	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
@@ -15,8 +16,9 @@ import (
 // Options are the parts the API works with.
 type Options struct {
 	Store   *postgres.Store
-	BaseURL string // of this installation, without a trailing slash
-	Release string // of this program, as the index names it
+	Blobs   blob.Store // of what came with events
+	BaseURL string     // of this installation, without a trailing slash
+	Release string     // of this program, as the index names it
 	// IngestURL is what SDKs report to; empty: BaseURL.
 	IngestURL string
 	// Key seals the settings of alert actions; nil: rules cannot be written here.
@@ -168,6 +170,9 @@ func (s *Service) routes() []route {
 		{get, proj + "events/", readProject, false, s.projectEvents},
 		{get, proj + "events/{event}/", readProject, false, s.projectEvent},
 		{get, proj + "events/{event}/json/", readProject, false, s.projectEventJSON},
+		{get, proj + "events/{event}/attachments/", readProject, false, s.eventAttachments},
+		{get, proj + "events/{event}/attachments/{id}/", readProject, false, s.eventAttachment},
+		{get, proj + "user-feedback/", readProject, false, s.projectFeedback},
 		{get, ours + "deliveries/", readAlerts, false, s.deliveries},
 		{get, ours + "deliveries/{id}/", readAlerts, false, s.delivery},
 		{post, ours + "deliveries/{id}/redeliver/", writeAlerts, false, s.redeliver},
@@ -182,6 +187,9 @@ func (s *Service) routes() []route {
 			route{get, issue + "events/", readEvents, false, s.issueEvents},
 			route{get, issue + "events/{event}/", readEvents, false, s.issueEvent},
 			route{get, issue + "hashes/", readEvents, false, s.hashes},
+			route{get, issue + "attachments/", readEvents, false, s.issueAttachments},
+			route{get, issue + "user-reports/", readEvents, false, s.issueFeedback},
+			route{get, issue + "user-feedback/", readEvents, false, s.issueFeedback},
 			route{get, issue + "tags/", readEvents, false, s.tags},
 			route{get, issue + "tags/{key}/", readEvents, false, s.tag},
 			route{get, issue + "tags/{key}/values/", readEvents, false, s.tagValues},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/alert"
+	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
@@ -37,6 +38,7 @@ type world struct {
 	url     string
 	service *api.Service
 	token   string
+	blobs   blob.Store
 	key     string // public key of project 1
 	asked   []any  // what the notifier was asked
 }
@@ -50,11 +52,14 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.token, w.key = made.AuthToken, made.PublicKey
+	if w.blobs, err = blob.Open("", t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
 	sealer, err := seal.New(make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.service = api.New(api.Options{Store: w.st, BaseURL: baseURL, Release: "test", Key: sealer,
+	w.service = api.New(api.Options{Store: w.st, Blobs: w.blobs, BaseURL: baseURL, Release: "test", Key: sealer,
 		TestRule: func(_ context.Context, q alert.TestRequest) (alert.TestResult, error) {
 			w.asked = append(w.asked, q)
 			return alert.TestResult{Delivery: 7, State: alert.DeliverySent, Attempt: alert.Attempt{Number: 1, StartedAt: noon, Status: 200}}, nil
