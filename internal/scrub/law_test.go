@@ -9,6 +9,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/scrub"
+	"github.com/tocsin-dev/tocsin/internal/testkit/canary"
 )
 
 // lawSettings are the settings that the laws are tried with. Some rules find what they write: for
@@ -141,7 +142,7 @@ func TestHostileTextsStayFast(t *testing.T) {
 	s.PIIConfig = json.RawMessage(`{"rules":{"slow":{"type":"pattern","pattern":"(a|a?)*(a+)+(.*a){20}b"}},"applications":{"$string":["@common","slow"]}}`)
 	c := compile(t, s)
 	for _, text := range texts {
-		ev := &event.Event{Extra: event.Object{{Name: "v", Value: event.Value(quoted(text))}}}
+		ev := &event.Event{Extra: event.Object{{Name: "v", Value: event.Value(canary.Quoted(text))}}}
 		start := time.Now()
 		c.Apply(ev)
 		if took := time.Since(start); took > 3*time.Second {
@@ -155,7 +156,7 @@ func TestWorkThatIsTooMuchIsFailedClosed(t *testing.T) {
 	c := config(t, `{"p":{"type":"pattern","pattern":"(x{200}){4}y","redaction":{"method":"replace","text":"-"}}}`, `{"$string":["p"]}`)
 	ev := &event.Event{}
 	for range 20 {
-		ev.Extra = append(ev.Extra, event.Member{Name: "v", Value: event.Value(quoted(strings.Repeat("z", 10_000)))})
+		ev.Extra = append(ev.Extra, event.Member{Name: "v", Value: event.Value(canary.Quoted(strings.Repeat("z", 10_000)))})
 	}
 	c.Apply(ev)
 	if got := string(ev.Extra[0].Value); len(got) != 10_002 {
