@@ -74,7 +74,7 @@ func (f *Front) started() error {
 }
 
 // isIngest reports whether an SDK calls path: /api/ followed by a project's number, the keyless
-// store path, the proxies' health checks, and the loader script.
+// store path, the proxies' health checks, the tunnel, and the loader script.
 func isIngest(path string) bool {
 	if rest, ok := strings.CutPrefix(path, "/api/"); ok {
 		head, tail, _ := strings.Cut(rest, "/")
@@ -91,7 +91,7 @@ func isIngest(path string) bool {
 		}
 		return tail != "" || isDigits(head)
 	}
-	return strings.HasPrefix(path, "/js-sdk-loader/")
+	return path == "/tunnel" || path == "/tunnel/" || strings.HasPrefix(path, "/js-sdk-loader/")
 }
 
 func isDigits(s string) bool {

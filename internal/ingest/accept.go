@@ -1,8 +1,10 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/dsn"
@@ -62,6 +64,9 @@ func (s *Service) accept(ctx context.Context, q *request, env *envelope.Envelope
 // checkHeader compares an envelope's DSN, when it has one, with how the request authenticated.
 // Rule: getsentry/relay relay-server/src/envelope/mod.rs (parse_request)
 func checkHeader(q *request, h *envelope.Header) error {
+	if o := headerOrigin(h); o != "" && o != q.origin {
+		return mismatch("origin")
+	}
 	if h.DSN == "" {
 		return nil
 	}
@@ -75,6 +80,20 @@ func checkHeader(q *request, h *envelope.Header) error {
 		return mismatch("public key")
 	}
 	return nil
+}
+
+// headerOrigin is the page that an envelope's header names; empty when it names none.
+func headerOrigin(h *envelope.Header) string {
+	if !bytes.Contains(h.Raw, []byte(`"origin"`)) {
+		return ""
+	}
+	var head struct {
+		Origin string `json:"origin"`
+	}
+	if json.Unmarshal(h.Raw, &head) != nil {
+		return ""
+	}
+	return head.Origin
 }
 
 func mismatch(what string) error {
@@ -208,7 +227,13 @@ func (s *Service) countItem(q *request, env *envelope.Envelope, p *plan, i int) 
 	case spec.event && it != p.main, spec.single && p.logs > 1:
 		kind, reason = outcome.Invalid, outcome.ReasonDuplicateItem
 	case spec.counting == countReport:
-		s.countReport(q, it.Payload)
+		s.countReport(q, &env.Header, it.Payload)
+		return
+	case spec.counting == countCheckIn:
+		s.countChecked(q, it, spec, s.checkCheckIn(q, it), kind, reason)
+		return
+	case spec.check != nil:
+		s.countChecked(q, it, spec, spec.check(q, env, it), kind, reason)
 		return
 	}
 	s.dropItem(q, env.Items, i, kind, reason)

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
 )
@@ -14,6 +15,7 @@ type Config struct {
 	MaxCompressedBytes int64          `help:"Largest request body that has a content encoding, in bytes as sent." default:"20971520" env:"TOCSIN_MAX_COMPRESSED_BYTES"`
 	BodyMemoryBytes    int64          `help:"Memory that request bodies may take together, in bytes; a third is kept for bodies up to 1 MiB." default:"402653184" env:"TOCSIN_BODY_MEMORY_BYTES"`
 	SpoolBytes         int64          `help:"Disk space for events accepted while the queue is away, in bytes." default:"1073741824" env:"TOCSIN_SPOOL_BYTES"`
+	LoaderBundle       string         `help:"Address of the JavaScript client that /js-sdk-loader scripts load; empty turns them off." default:"https://browser.sentry-cdn.com/10.78.0/bundle.min.js" env:"TOCSIN_LOADER_BUNDLE"`
 }
 
 // maxEvent is the largest event that fits a message of the queue with what is said about it.
@@ -30,6 +32,8 @@ func (c Config) Validate() error {
 		return fault.New(fault.Invalid, "the largest compressed body must have at least one byte")
 	case c.BodyMemoryBytes < 3*smallBody:
 		return fault.New(fault.Invalid, "request bodies need at least %d bytes of memory", 3*smallBody)
+	case c.LoaderBundle != "" && !strings.HasPrefix(c.LoaderBundle, "https://") && !strings.HasPrefix(c.LoaderBundle, "http://"):
+		return fault.New(fault.Invalid, "the address of the JavaScript client must begin with https:// or http://")
 	case c.SpoolBytes < 4*c.MaxEventBytes:
 		return fault.New(fault.Invalid, "the spool must hold at least four of the largest events")
 	}

@@ -158,8 +158,8 @@ func TestConformanceStore(t *testing.T) {
 			status: 200, body: string(pixel), event: eventID(70), payload: json(70)},
 		{name: "8", call: call{path: "/api/store/", body: json(8)}, status: 200, body: okID(eventID(8)), event: eventID(8)},
 		{name: "8 without slash", call: call{path: "/api/1/store", body: json(80)}, status: 200, body: okID(eventID(80)), event: eventID(80)},
-		{name: "9", call: call{path: storePath, body: `{"event_id":"` + eventID(9) + `","type":"transaction"}`}, status: 200, body: okID(eventID(9)),
-			counts: map[outcome.Key]int64{{Project: 1, KeyID: 11, Category: outcome.Transaction, Kind: outcome.Filtered, Reason: "not_stored"}: 1}},
+		{name: "9", call: call{path: storePath, body: `{"event_id":"` + eventID(9) + `","type":"transaction",` + transactionTail}, status: 200, body: okID(eventID(9)),
+			counts: notStored(map[outcome.Category]int64{outcome.Transaction: 1, outcome.Span: 3})},
 		{name: "10", call: call{path: storePath, body: `{"event_id":"nope"}`}, status: 400, body: detail("invalid JSON data"),
 			counts: invalid(outcome.Error, "invalid_json", 1)},
 		{name: "10 number", call: call{path: storePath, body: `{"event_id":7}`}, status: 400, body: detail("invalid JSON data")},
@@ -194,8 +194,7 @@ func TestConformanceStore(t *testing.T) {
 	}
 }
 
-// TestConformanceAuth is rows 11 to 21 and 27 to 29. Row 16 is of a check-in route; its form of
-// authentication is sent to the envelope route.
+// TestConformanceAuth is rows 11 to 21 and 27 to 29.
 // Rule: getsentry/relay relay-server/src/extractors/request_meta.rs
 func TestConformanceAuth(t *testing.T) {
 	t.Parallel()
@@ -219,8 +218,10 @@ func TestConformanceAuth(t *testing.T) {
 		{name: "14", call: call{path: envelopePath + "?sentry_key=" + key, body: "{}"}, status: 401, body: detail("multiple authorization payloads detected")},
 		{name: "15", call: call{auth: "-", path: envelopePath, header: http.Header{"Authorization": {"Sentry sentry_key=" + key}}, body: event1(eventID(15), "{}")},
 			status: 200, body: okID(eventID(15)), event: eventID(15)},
-		{name: "16", call: call{auth: "-", path: envelopePath, header: http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(key+":"))}},
+		{name: "16 envelope", call: call{auth: "-", path: envelopePath, header: http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(key+":"))}},
 			body: event1(eventID(16), "{}")}, status: 200, body: okID(eventID(16)), event: eventID(16)},
+		{name: "16", call: call{auth: "-", path: "/api/1/cron/nightly/", header: http.Header{"Content-Type": {"application/json"},
+			"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(key+":"))}}, body: `{"status":"ok"}`}, status: 202, body: ""},
 		{name: "17", call: call{auth: "Sentry sentry_version=8,sentry_key=" + key, path: envelopePath, body: "{}"}, status: 400, body: detail("unsupported protocol version (8)")},
 		{name: "17 of 2.0", call: call{auth: "Sentry sentry_version=2.0,sentry_key=" + key, path: envelopePath, body: event1(eventID(17), "{}")},
 			status: 200, body: okID(eventID(17)), event: eventID(17)},
@@ -285,7 +286,7 @@ func TestConformanceParsing(t *testing.T) {
 	post := func(body string) call { return call{path: envelopePath, body: body} }
 	head := func(n int) string { return `{"event_id":"` + eventID(n) + `"}` + "\n" }
 	logs := func(n int) string {
-		return `{"type":"log","item_count":2,"length":13,"content_type":"application/vnd.sentry.items.log+json"}` + "\n" + `{"items":[,]}` + "\n"
+		return `{"type":"log","item_count":2,"content_type":"application/vnd.sentry.items.log+json"}` + "\n" + twoLogs + "\n"
 	}
 	g.run([]row{
 		{name: "zero bytes", call: post(""), status: 400, body: detail("empty request body")},
@@ -307,7 +308,7 @@ func TestConformanceParsing(t *testing.T) {
 			counts: map[outcome.Key]int64{{Project: 1, KeyID: 11, Category: outcome.UnknownItem, Kind: outcome.Filtered, Reason: "not_stored"}: 1}},
 		{name: "38", call: post("{}\n{\"type\":\"integration\"}\nx"), status: 400, body: detail("envelope contains internal items")},
 		{name: "39", call: post("{}\n{\"type\":\"event\"}\n{\"a\":39}"), status: 200, body: "id", event: "new", payload: `{"a":39}`},
-		{name: "39 session", call: post("{}\n{\"type\":\"session\"}\n{}"), status: 200, body: "{}",
+		{name: "39 session", call: post("{}\n{\"type\":\"session\"}\n" + sessionNow()), status: 200, body: "{}",
 			counts: map[outcome.Key]int64{{Project: 1, KeyID: 11, Category: outcome.Session, Kind: outcome.Filtered, Reason: "not_stored"}: 1}},
 		{name: "40", call: post(head(40) + "{\"type\":\"event\"}\n{\"event_id\":\"" + eventID(41) + "\"}"), status: 200, body: okID(eventID(40)), event: eventID(40)},
 		{name: "40 payload only", call: post("{}\n{\"type\":\"event\"}\n{\"event_id\":\"" + eventID(401) + "\"}"), status: 200, body: okID(eventID(401)), event: eventID(401)},
@@ -316,16 +317,17 @@ func TestConformanceParsing(t *testing.T) {
 		{name: "42", call: post(`{"event_id":"` + eventID(42) + `","trace":{"trace_id":[],"sampled":{}}}` + "\n{\"type\":\"event\"}\n{}"), status: 200, body: okID(eventID(42)), event: eventID(42)},
 		{name: "44", call: post("{}\n" + logs(1) + logs(2)), status: 200, body: "{}", counts: map[outcome.Key]int64{
 			{Project: 1, KeyID: 11, Category: outcome.LogItem, Kind: outcome.Invalid, Reason: "duplicate_item"}: 4,
-			{Project: 1, KeyID: 11, Category: outcome.LogByte, Kind: outcome.Invalid, Reason: "duplicate_item"}: 26,
+			{Project: 1, KeyID: 11, Category: outcome.LogByte, Kind: outcome.Invalid, Reason: "duplicate_item"}: int64(2 * len(twoLogs)),
 		}},
 		{name: "one log", call: post("{}\n" + logs(1)), status: 200, body: "{}", counts: map[outcome.Key]int64{
 			{Project: 1, KeyID: 11, Category: outcome.LogItem, Kind: outcome.Filtered, Reason: "not_stored"}: 2,
-			{Project: 1, KeyID: 11, Category: outcome.LogByte, Kind: outcome.Filtered, Reason: "not_stored"}: 13,
+			{Project: 1, KeyID: 11, Category: outcome.LogByte, Kind: outcome.Filtered, Reason: "not_stored"}: int64(len(twoLogs)),
 		}},
 		{name: "two events", call: post(head(46) + "{\"type\":\"event\"}\n{\"a\":1}\n{\"type\":\"event\"}\n{\"a\":2}\n{\"type\":\"transaction\"}\n{}"), status: 200, body: okID(eventID(46)),
 			event: eventID(46), payload: `{"a":1}`, counts: map[outcome.Key]int64{
 				{Project: 1, KeyID: 11, Category: outcome.Error, Kind: outcome.Invalid, Reason: "duplicate_item"}:       1,
 				{Project: 1, KeyID: 11, Category: outcome.Transaction, Kind: outcome.Invalid, Reason: "duplicate_item"}: 1,
+				{Project: 1, KeyID: 11, Category: outcome.Span, Kind: outcome.Invalid, Reason: "duplicate_item"}:        1,
 			}},
 	})
 }

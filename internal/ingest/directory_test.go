@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tocsin-dev/tocsin/internal/dsn"
+	"github.com/tocsin-dev/tocsin/internal/envelope"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
@@ -165,7 +166,7 @@ func TestClientReportsAreCountedWithinBounds(t *testing.T) {
 		"many": {`{"discarded_events":[` + strings.Repeat(`{"reason":"before_send","category":"error","quantity":1},`, 1000) + `{}]}`, 1},
 	} {
 		var s Service
-		s.countReport(&request{client: &client{project: 1, keyID: 11}, receivedAt: now}, []byte(c.payload))
+		s.countReport(&request{client: &client{project: 1, keyID: 11}, receivedAt: now}, new(envelope.Header), []byte(c.payload))
 		got := s.counts()
 		if len(got) != c.want {
 			t.Errorf("%s: want %d counts, got %v", name, c.want, got)

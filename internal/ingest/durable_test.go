@@ -209,7 +209,7 @@ func TestKeyRateLimit(t *testing.T) {
 	if diff := cmp.Diff(want, s.counts()); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
-	w = post(h, envelopePath, limited, withFile+"{\"type\":\"session\"}\n{}\n")
+	w = post(h, envelopePath, limited, withFile+"{\"type\":\"session\"}\n"+sessionNow()+"\n")
 	if w.Code != http.StatusOK || w.Body.String() != okID(eventID(6)) || w.Header().Get(quota.Header) == "" {
 		t.Errorf("want the rest accepted, got %d %s %v", w.Code, w.Body, w.Header())
 	}

@@ -13,6 +13,7 @@ type class struct {
 	count int    // items of the class in one envelope
 	each  int64  // bytes of one item
 	total int64  // bytes of all items of the class in one envelope
+	mean  int64  // bytes of an item for each entry its header announces
 }
 
 var (
@@ -22,10 +23,12 @@ var (
 	classReport     = &class{name: "client_report", count: 100, total: 100 << 10}
 	classCheckIn    = &class{name: "check_in", count: 1, each: 100 << 10}
 	classProfile    = &class{name: "profile", count: 1, each: 50 << 20}
-	classReplay     = &class{name: "replay", each: 10 << 20}
+	classRecording  = &class{name: "replay_recording", count: 1, each: 10 << 20}
+	classVideo      = &class{name: "replay_video", count: 1, each: 10 << 20}
 	classSpan       = &class{name: "span", count: 25, each: 10 << 20, total: 12 << 20}
-	classLog        = &class{name: "log", total: 12 << 20}
-	classMetric     = &class{name: "trace_metric", count: 1, total: 12 << 20}
+	classSpans      = &class{name: "span", count: 1, total: 12 << 20, mean: 10 << 20}
+	classLog        = &class{name: "log", total: 12 << 20, mean: 2 << 20}
+	classMetric     = &class{name: "trace_metric", count: 1, total: 12 << 20, mean: 1 << 20}
 	classSmall      = &class{name: "item", each: 1 << 20}
 )
 
@@ -39,6 +42,9 @@ const (
 	countLog                        // the entries, and the bytes
 	countAttachment                 // bytes, the item, and an error when it makes an event
 	countReport                     // what the client says it dropped
+	countSpans                      // one of its category, and its spans with the one it is itself
+	countCheckIn                    // one of its category, within its monitor's rate
+	countProfile                    // one of its category, and one of its kind of platform
 )
 
 // itemSpec is all that acceptance knows of an item type.
@@ -52,6 +58,7 @@ type itemSpec struct {
 	companion bool // kept beside the envelope's event
 	internal  bool // never sent by clients
 	single    bool // two of them are both refused
+	check     checker
 }
 
 // items is the table of item types.
@@ -61,30 +68,30 @@ var items = map[string]itemSpec{
 	"event":            {category: outcome.Error, class: classEvent, needsID: true, event: true, stored: true},
 	"security":         {category: outcome.Security, class: classEvent, needsID: true, event: true, stored: true},
 	"raw_security":     {category: outcome.Security, class: classEvent, needsID: true, event: true, stored: true},
-	"transaction":      {category: outcome.Transaction, class: classEvent, needsID: true, event: true},
+	"transaction":      {category: outcome.Transaction, class: classEvent, needsID: true, event: true, counting: countSpans, check: checkTransaction},
 	"feedback":         {category: outcome.Feedback, class: classEvent, needsID: true, event: true, stored: true},
-	"replay_event":     {category: outcome.Replay, class: classEvent, needsID: true, event: true},
+	"replay_event":     {category: outcome.Replay, class: classEvent, needsID: true, event: true, check: checkReplayEvent},
 	"form_data":        {class: classEvent, needsID: true, counting: countNone},
 	"attachment":       {category: outcome.Attachment, class: classAttachment, needsID: true, counting: countAttachment, companion: true},
 	"unreal_report":    {category: outcome.Error, class: classAttachment, needsID: true},
 	"user_report":      {category: outcome.Feedback, class: classAttachment, needsID: true, companion: true},
-	"session":          {category: outcome.Session, class: classSession},
-	"sessions":         {category: outcome.Session, class: classSession},
+	"session":          {category: outcome.Session, class: classSession, check: checkSession},
+	"sessions":         {category: outcome.Session, class: classSession, check: checkSessions},
 	"client_report":    {class: classReport, counting: countReport},
-	"check_in":         {category: outcome.Monitor, class: classCheckIn},
+	"check_in":         {category: outcome.Monitor, class: classCheckIn, counting: countCheckIn},
 	"statsd":           {category: outcome.MetricBucket, class: classSmall},
 	"metric_buckets":   {category: outcome.MetricBucket, class: classSmall},
 	"metric_meta":      {class: classSmall, counting: countNone},
-	"profile":          {category: outcome.Profile, class: classProfile, needsID: true},
-	"profile_chunk":    {category: outcome.ProfileChunk, class: classProfile},
-	"profile_chunk_ui": {category: outcome.ProfileChunkUI, class: classProfile},
-	"replay_recording": {category: outcome.Replay, class: classReplay},
-	"replay_video":     {category: outcome.Replay, class: classReplay},
-	"span":             {category: outcome.Span, class: classSpan, counting: countEntries},
-	"otel_span":        {category: outcome.Span, class: classSmall},
-	"log":              {category: outcome.LogItem, class: classLog, counting: countLog, single: true},
-	"otel_log":         {category: outcome.LogItem, class: classSmall, counting: countLog},
-	"trace_metric":     {category: outcome.TraceMetric, class: classMetric, counting: countEntries},
+	"profile":          {category: outcome.Profile, class: classProfile, needsID: true, counting: countProfile, check: checkProfile},
+	"profile_chunk":    {category: outcome.ProfileChunk, class: classProfile, check: checkChunk},
+	"profile_chunk_ui": {category: outcome.ProfileChunkUI, class: classProfile, check: checkChunk},
+	"replay_recording": {category: outcome.Replay, class: classRecording, check: checkRecording},
+	"replay_video":     {category: outcome.Replay, class: classVideo, check: checkReplayVideo},
+	"span":             {category: outcome.Span, class: classSpan, counting: countEntries, check: checkSpan},
+	"otel_span":        {category: outcome.Span, class: classSmall, check: checkOTel(outcome.ReasonInvalidSpan)},
+	"log":              {category: outcome.LogItem, class: classLog, counting: countLog, single: true, check: logContainer.check},
+	"otel_log":         {category: outcome.LogItem, class: classSmall, counting: countLog, check: checkOTel(outcome.ReasonInvalidLog)},
+	"trace_metric":     {category: outcome.TraceMetric, class: classMetric, counting: countEntries, check: metricContainer.check},
 	"nel":              {class: classSmall, counting: countNone},
 	"integration":      {internal: true},
 }
@@ -99,6 +106,8 @@ func specOf(it *envelope.Item) itemSpec {
 		return unknownItem
 	case it.Type == "profile_chunk" && uiPlatform(it.Platform):
 		spec.category = outcome.ProfileChunkUI
+	case it.Type == "span" && mediaType(it.ContentType) == spanContainer.contentType:
+		spec.class = classSpans
 	}
 	return spec
 }
@@ -117,10 +126,18 @@ func quantities(it *envelope.Item, spec itemSpec, each func(outcome.Category, in
 		entries = min(int64(it.Count), size) // an entry has at least one byte, whatever is claimed
 	}
 	switch spec.counting {
-	case countOne:
+	case countOne, countCheckIn:
 		each(spec.category, 1)
 	case countEntries:
 		each(spec.category, entries)
+	case countSpans:
+		each(spec.category, 1)
+		each(outcome.Span, spansOf(it.Payload))
+	case countProfile:
+		each(spec.category, 1)
+		if c, ok := profileCategory(it.Platform); ok {
+			each(c, 1)
+		}
 	case countLog:
 		each(spec.category, entries)
 		each(outcome.LogByte, size)
@@ -160,7 +177,8 @@ func checkItems(list []envelope.Item, maxEvent int64) (tooLarge string, err erro
 		}
 		sum := &sums[j]
 		sum.class, sum.count, sum.bytes = c, sum.count+1, sum.bytes+size
-		if over(each, size) || over(c.total, sum.bytes) || over(int64(c.count), int64(sum.count)) {
+		if over(each, size) || over(c.total, sum.bytes) || over(int64(c.count), int64(sum.count)) ||
+			over(c.mean, size/int64(max(list[i].Count, 1))) {
 			return c.name, fault.New(fault.TooLarge, "envelope exceeded size limits for type '%s'", list[i].Type)
 		}
 	}

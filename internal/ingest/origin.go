@@ -118,6 +118,12 @@ func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return addr
 }
 
+// fromProxy reports whether a request came through a trusted proxy.
+func (s *Service) fromProxy(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && contains(s.cfg.TrustedProxies, peer.Addr().Unmap().WithZone(""))
+}
+
 // parseHop reads one address of a forwarding chain, with a port or without.
 func parseHop(s string) (netip.Addr, bool) {
 	if a, err := netip.ParseAddr(s); err == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/tocsin-dev/tocsin/internal/envelope"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 )
 
@@ -29,9 +30,11 @@ type clientReport struct {
 
 // countReport counts a client report under the minute it came in. Reports that cannot be read or
 // are of another time, and categories the protocol does not have, count as nothing.
-func (s *Service) countReport(q *request, payload []byte) {
+// Only what a client dropped itself is believed: the lists of what others limited or filtered are
+// for servers that pass items on.
+func (s *Service) countReport(q *request, h *envelope.Header, payload []byte) {
 	var rep clientReport
-	if json.Unmarshal(payload, &rep) != nil || !current(rep.Timestamp, q.receivedAt) {
+	if json.Unmarshal(payload, &rep) != nil || !current(rep.Timestamp, clock{q.receivedAt, h.SentAt}) {
 		return
 	}
 	for _, d := range rep.Discarded[:min(len(rep.Discarded), maxDiscards)] {
@@ -41,9 +44,10 @@ func (s *Service) countReport(q *request, payload []byte) {
 	}
 }
 
-// current reports whether a report's time, seconds or RFC 3339, lies within bounds around now. A
-// missing or unreadable one is now.
-func current(stamp json.RawMessage, now time.Time) bool {
+// current reports whether a report's time, seconds or RFC 3339, lies within bounds around now once
+// it is corrected by the client's drift. A missing or unreadable one is now.
+func current(stamp json.RawMessage, c clock) bool {
+	now := c.received
 	at := now
 	var seconds float64
 	var text string
@@ -53,10 +57,10 @@ func current(stamp json.RawMessage, now time.Time) bool {
 		if seconds < 0 || seconds > 1e11 {
 			return false
 		}
-		at = time.Unix(int64(seconds), 0)
+		at = c.correct(time.Unix(int64(seconds), 0))
 	case json.Unmarshal(stamp, &text) == nil:
 		if t, err := time.Parse(time.RFC3339, text); err == nil {
-			at = t
+			at = c.correct(t)
 		}
 	}
 	return at.Before(now.Add(maxReportAhead)) && at.After(now.Add(-maxReportAge))

@@ -30,9 +30,8 @@ type request struct {
 // maxUserAgent is how many bytes of the User-Agent header are kept.
 const maxUserAgent = 1024
 
-// newRequest authenticates a request by its headers and query. dsn.ErrMissing, with everything
-// else filled in, when they carry no key.
-func (s *Service) newRequest(r *http.Request, category outcome.Category) (*request, error) {
+// describe notes what a request says besides its credentials. fault.Invalid: no number of a project.
+func (s *Service) describe(r *http.Request, category outcome.Category) (*request, error) {
 	q := &request{
 		receivedAt: time.Now().UTC(),
 		ip:         clientAddr(r, s.cfg.TrustedProxies),
@@ -49,6 +48,16 @@ func (s *Service) newRequest(r *http.Request, category outcome.Category) (*reque
 	}
 	if r.URL.RawQuery != "" {
 		q.query = r.URL.Query()
+	}
+	return q, nil
+}
+
+// newRequest authenticates a request by its headers and query. dsn.ErrMissing, with everything
+// else filled in, when they carry no key.
+func (s *Service) newRequest(r *http.Request, category outcome.Category) (*request, error) {
+	q, err := s.describe(r, category)
+	if err != nil {
+		return nil, err
 	}
 	auth, err := dsn.FromRequest(r.Header, q.query)
 	if err != nil {

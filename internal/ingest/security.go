@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/tocsin-dev/tocsin/internal/envelope"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 )
@@ -44,15 +43,7 @@ func (s *Service) acceptSecurity(w http.ResponseWriter, r *http.Request) error {
 	if reason != "" {
 		s.drop(q, outcome.Security, outcome.Invalid, reason, 1)
 	}
-	for _, payload := range payloads {
-		env := envelope.Envelope{Items: []envelope.Item{{Type: "security", Count: -1, Payload: payload}}}
-		rec, err := s.accept(r.Context(), q, &env)
-		if err != nil && !overQuota(rec) {
-			return s.failed(w, rec, err)
-		}
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil
+	return s.acceptReports(w, r, q, payloads)
 }
 
 func overQuota(rec receipt) bool {

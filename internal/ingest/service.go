@@ -32,8 +32,9 @@ type Service struct {
 	blobs    blob.Store
 	wake     chan struct{} // the spool has records
 	limiter  *quota.Limiter
-	tally    outcome.Tally // what became of items that the processor does not get
-	received outcome.Tally // every item that came, those that the processor gets included
+	monitors *quota.Limiter // by monitor and environment
+	tally    outcome.Tally  // what became of items that the processor does not get
+	received outcome.Tally  // every item that came, those that the processor gets included
 	budget   *budget
 	decoders chan struct{} // one slot per body that may be decoded at once
 	metrics  *metrics
@@ -47,8 +48,12 @@ func newService(cfg Config, projects *directory, events publisher, sp *spool.Spo
 	if err != nil {
 		return nil, err
 	}
+	monitors, err := quota.NewLimiter(maxMonitors, nil)
+	if err != nil {
+		return nil, err
+	}
 	return &Service{
-		cfg: cfg, projects: projects, events: events, spool: sp, blobs: blobs, wake: make(chan struct{}, 1), limiter: limiter,
+		cfg: cfg, projects: projects, events: events, spool: sp, blobs: blobs, wake: make(chan struct{}, 1), limiter: limiter, monitors: monitors,
 		budget: newBudget(cfg.BodyMemoryBytes), decoders: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		metrics: newMetrics(reg, sp, projects),
 	}, nil
@@ -69,6 +74,12 @@ var routeTable = []route{
 	{"store", "POST GET", []string{"/api/{project}/store", "/api/store"}, (*Service).acceptStore},
 	{"security", "POST", []string{"/api/{project}/security", "/api/{project}/csp-report"}, (*Service).acceptSecurity},
 	{"attachments", "POST", []string{"/api/{project}/events/{event_id}/attachments"}, (*Service).acceptAttachments},
+	{"nel", "POST", []string{"/api/{project}/nel"}, (*Service).acceptNEL},
+	{"cron", "POST GET", []string{"/api/{project}/cron/{monitor}", "/api/{project}/cron/{monitor}/{key}"}, (*Service).acceptCron},
+	{"traces", "POST", []string{"/api/{project}/integration/otlp/v1/traces", "/api/{project}/otlp/v1/traces"}, (*Service).acceptTraces},
+	{"logs", "POST", []string{"/api/{project}/integration/otlp/v1/logs"}, (*Service).acceptLogs},
+	{"tunnel", "POST", []string{"/tunnel"}, (*Service).acceptTunnel},
+	{"loader", "GET", []string{"/js-sdk-loader/{script}"}, (*Service).answerLoader},
 	{"health", "GET", []string{"/api/relay/healthcheck/live", "/api/relay/healthcheck/ready"}, (*Service).answerHealth},
 }
 
@@ -104,6 +115,19 @@ func (s *Service) routes() http.Handler {
 func (s *Service) acceptEnvelope(w http.ResponseWriter, r *http.Request) error {
 	q, err := s.newRequest(r, outcome.Error)
 	if err != nil && !errors.Is(err, dsn.ErrMissing) {
+		return err
+	}
+	return s.envelopeBody(w, r, q)
+}
+
+// acceptTunnel answers POST /tunnel as the envelope route does, for pages whose requests to a
+// project's own path are blocked. Nothing but the envelope's header says whose it is: other
+// credentials may be those of the site that the tunnel is part of.
+// fault.Denied: the header's DSN is none of ours.
+// Rule: https://docs.sentry.io/platforms/javascript/troubleshooting/#using-the-tunnel-option
+func (s *Service) acceptTunnel(w http.ResponseWriter, r *http.Request) error {
+	q, err := s.describe(r, outcome.Error)
+	if err != nil {
 		return err
 	}
 	return s.envelopeBody(w, r, q)

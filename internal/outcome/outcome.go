@@ -48,6 +48,8 @@ const (
 	LogByte        Category = 24
 	ProfileChunkUI Category = 26
 	TraceMetric    Category = 33
+	ProfileBackend Category = 35
+	ProfileUI      Category = 36
 	UnknownItem    Category = -1
 )
 

@@ -21,10 +21,21 @@ const (
 	ReasonSecurityReportType = "security_report_type"    // report of no known kind
 	ReasonSecurityReport     = "security_report"         // report of a known kind that cannot be read
 	ReasonInvalidLog         = "invalid_log"             // log container of wrong type or count
-	ReasonInternal           = "internal"                // a defect of ours
-	ReasonNotStored          = "not_stored"              // Filtered: a kind of data this server reads but does not keep
-	ReasonKeyQuota           = "key_quota"               // RateLimited: the client key's own limit
-	ReasonBackpressure       = "backpressure"            // RateLimited: neither queue nor disk could take it
+	ReasonInvalidSpan        = "invalid_span"            // span without times and ids, or container of wrong type or count
+	ReasonInvalidMetric      = "invalid_trace_metric"    // metric without value and ids, or container of wrong type or count
+	ReasonInvalidTransaction = "invalid_transaction"     // transaction without times or trace
+	ReasonInvalidProto       = "invalid_proto"           // protocol buffer that is none
+	ReasonInvalidReplay      = "invalid_replay"          // replay without id or number
+	ReasonReplayNoPayload    = "invalid_replay_no_payload"
+	ReasonReplayRecording    = "invalid_replay_recording"
+	ReasonReplayVideo        = "invalid_replay_video"
+	ReasonInvalidSession     = "invalid_session"    // session without a valid release; the protocol counts sessions nowhere
+	ReasonTimestamp          = "timestamp"          // too old or in the future
+	ReasonInternal           = "internal"           // a defect of ours
+	ReasonNotStored          = "not_stored"         // Filtered: a kind of data this server reads but does not keep
+	ReasonKeyQuota           = "key_quota"          // RateLimited: the client key's own limit
+	ReasonMonitorRate        = "monitor_rate_limit" // RateLimited: too many check-ins of one monitor
+	ReasonBackpressure       = "backpressure"       // RateLimited: neither queue nor disk could take it
 )
 
 // clientReasons are the reasons clients may give for what they dropped themselves.
