@@ -119,7 +119,7 @@ func TestForeignThingsDoNotExist(t *testing.T) {
 				if name, ok := names[p]; ok {
 					return name
 				}
-				return map[string]string{"{issue}": issueID, "{event}": secret, "{key}": "user", "{short}": "VAULT-1", "{id}": ruleID, "{public}": theirKey}[p]
+				return map[string]string{"{issue}": issueID, "{event}": secret, "{key}": "user", "{short}": "VAULT-1", "{id}": ruleID, "{public}": theirKey, "{filter}": "localhost"}[p]
 			})
 			if a := w.call(method, url, `{"status":"resolved"}`); a.status != 404 {
 				t.Errorf("%s: want 404, got %d: %.200s", method+" "+url, a.status, a.body)

@@ -118,12 +118,18 @@ func (s *Service) project(w http.ResponseWriter, r *request) error {
 	if origins == nil {
 		origins = []string{"*"}
 	}
+	settings, err := settingsShape(p)
+	if err != nil {
+		return err
+	}
+	for k, v := range settings {
+		o[k] = v
+	}
 	for k, v := range (object{
 		"environments": namedOnly(names), "organization": s.orgSummary(r.who.Organization), "isInternal": false, "isPublic": false,
-		"color": "#3f51b5", "status": "active", "avatar": avatar(), "options": object{}, "allowedDomains": origins, "resolveAge": 0,
-		"defaultEnvironment": nil, "dataScrubber": false, "dataScrubberDefaults": false, "safeFields": []string{}, "sensitiveFields": []string{},
-		"storeCrashReports": nil, "scrubIPAddresses": false, "scrapeJavaScript": false, "highlightTags": []string{}, "highlightContext": object{},
-		"relayPiiConfig": nil, "builtinSymbolSources": []string{}, "isDynamicallySampled": false, "processingIssues": 0, "plugins": []any{},
+		"color": "#3f51b5", "status": "active", "avatar": avatar(), "allowedDomains": origins, "resolveAge": 0,
+		"defaultEnvironment": nil, "storeCrashReports": nil, "scrapeJavaScript": false, "highlightTags": []string{}, "highlightContext": object{},
+		"builtinSymbolSources": []string{}, "isDynamicallySampled": false, "processingIssues": 0, "plugins": []any{},
 	}) {
 		o[k] = v
 	}

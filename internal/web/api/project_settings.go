@@ -1,0 +1,204 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/filter"
+	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/scrub"
+)
+
+// projectBody is what may be changed of a project. Clients send back all they were given, so that
+// other members are left alone.
+// Rule: getsentry/sentry src/sentry/core/endpoints/project_details.py
+type projectBody struct {
+	Name                 *string                    `json:"name"`
+	Slug                 *string                    `json:"slug"`
+	AllowedDomains       *[]string                  `json:"allowedDomains"`
+	DataScrubber         *bool                      `json:"dataScrubber"`
+	DataScrubberDefaults *bool                      `json:"dataScrubberDefaults"`
+	SensitiveFields      *[]string                  `json:"sensitiveFields"`
+	SafeFields           *[]string                  `json:"safeFields"`
+	ScrubIPAddresses     *bool                      `json:"scrubIPAddresses"`
+	RelayPiiConfig       json.RawMessage            `json:"relayPiiConfig"` // a text of JSON, or null
+	Options              map[string]json.RawMessage `json:"options"`
+}
+
+// listOptions are the options that are lists of filter entries, one on each line.
+var listOptions = []struct {
+	name string
+	list func(*filter.Settings) *[]string
+}{
+	{"filters:blacklisted_ips", func(s *filter.Settings) *[]string { return &s.ClientIPs.Blocked }},
+	{"filters:releases", func(s *filter.Settings) *[]string { return &s.Releases.Releases }},
+	{"filters:error_messages", func(s *filter.Settings) *[]string { return &s.ErrorMessages.Patterns }},
+}
+
+// maxOrigins bounds the list of allowed domains.
+const maxOrigins = 200
+
+// updateProject answers PUT /api/0/projects/{org}/{project}/.
+func (s *Service) updateProject(w http.ResponseWriter, r *request) error {
+	p, err := s.Store.Project(r.Context(), r.org(), r.PathValue("project"))
+	if err != nil {
+		return err
+	}
+	var b projectBody
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&b); err != nil {
+		return fault.Wrap(err, fault.Invalid, "JSON parse error")
+	}
+	switch {
+	case b.Name != nil && *b.Name != p.Name:
+		return fieldError{"name", "The name cannot be changed on this server."}
+	case b.Slug != nil && *b.Slug != p.Slug:
+		return fieldError{"slug", "The slug cannot be changed on this server."}
+	}
+	if _, err := s.Store.ChangeSettings(r.Context(), p.ID, b.apply); err != nil {
+		return err
+	}
+	return s.project(w, r)
+}
+
+// apply sets what the body says.
+func (b *projectBody) apply(s *project.Settings) error {
+	if b.AllowedDomains != nil {
+		if len(*b.AllowedDomains) > maxOrigins {
+			return fieldError{"allowedDomains", "Too many."}
+		}
+		if s.AllowedOrigins = *b.AllowedDomains; slices.Contains(s.AllowedOrigins, "*") {
+			s.AllowedOrigins = nil
+		}
+	}
+	if err := b.applyScrubbing(s); err != nil {
+		return err
+	}
+	return b.applyFilters(s)
+}
+
+func (b *projectBody) applyScrubbing(s *project.Settings) error {
+	if b.DataScrubber == nil && b.DataScrubberDefaults == nil && b.SensitiveFields == nil && b.SafeFields == nil && b.ScrubIPAddresses == nil && b.RelayPiiConfig == nil {
+		return nil
+	}
+	c, err := scrub.Read(s.Scrubbing)
+	if err != nil {
+		return err
+	}
+	set(&c.ScrubData, b.DataScrubber)
+	set(&c.ScrubDefaults, b.DataScrubberDefaults)
+	set(&c.ScrubIPAddresses, b.ScrubIPAddresses)
+	set(&c.SensitiveFields, b.SensitiveFields)
+	set(&c.ExcludeFields, b.SafeFields)
+	if b.RelayPiiConfig != nil {
+		if c.PIIConfig, err = readRules(b.RelayPiiConfig); err != nil {
+			return err
+		}
+	}
+	if _, err := scrub.Compile(c); err != nil {
+		return b.scrubbingField(err)
+	}
+	s.Scrubbing, err = json.Marshal(c)
+	return err
+}
+
+func set[T any](into *T, value *T) {
+	if value != nil {
+		*into = *value
+	}
+}
+
+// readRules reads advanced rules, which clients send as a text.
+func readRules(b json.RawMessage) (json.RawMessage, error) {
+	var text *string
+	if err := json.Unmarshal(b, &text); err != nil {
+		return nil, fieldError{"relayPiiConfig", "Not a valid string."}
+	}
+	if text == nil || strings.TrimSpace(*text) == "" {
+		return nil, nil
+	}
+	if !json.Valid([]byte(*text)) {
+		return nil, fieldError{"relayPiiConfig", "Not valid JSON."}
+	}
+	return json.RawMessage(*text), nil
+}
+
+// scrubbingField answers scrubbing that cannot be used as an error of the field that is at fault.
+func (b *projectBody) scrubbingField(err error) error {
+	text := fault.Public(err)
+	switch {
+	case fault.KindOf(err) != fault.Invalid:
+		return err
+	case strings.HasPrefix(text, "sensitiveFields"):
+		return fieldError{"sensitiveFields", text}
+	case strings.HasPrefix(text, "excludeFields"):
+		return fieldError{"safeFields", text}
+	case b.RelayPiiConfig != nil:
+		return fieldError{"relayPiiConfig", text}
+	}
+	return fieldError{"sensitiveFields", text}
+}
+
+func (b *projectBody) applyFilters(s *project.Settings) error {
+	changed := false
+	f, err := filter.Read(s.Filters)
+	if err != nil {
+		return err
+	}
+	for _, o := range listOptions {
+		value, given := b.Options[o.name]
+		if !given {
+			continue
+		}
+		var text *string
+		if err := json.Unmarshal(value, &text); err != nil {
+			return fieldError{o.name, "Not a valid string."}
+		}
+		changed = true
+		*o.list(&f) = nil
+		if text != nil {
+			*o.list(&f) = lines(*text)
+		}
+		if _, err := filter.Compile(f); err != nil {
+			return asField(o.name, err)
+		}
+	}
+	if !changed {
+		return nil
+	}
+	s.Filters, err = json.Marshal(f)
+	return err
+}
+
+// lines are the lines of a text that are not blank.
+func lines(text string) (list []string) {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// settingsShape is the part of a project's answer that is about what it drops and removes.
+func settingsShape(p project.Project) (object, error) {
+	f, err := filter.Read(p.Settings.Filters)
+	if err != nil {
+		return nil, err
+	}
+	c, err := scrub.Read(p.Settings.Scrubbing)
+	if err != nil {
+		return nil, err
+	}
+	options := object{}
+	for _, o := range listOptions {
+		options[o.name] = strings.Join(*o.list(&f), "\n")
+	}
+	return object{
+		"options": options, "dataScrubber": c.ScrubData, "dataScrubberDefaults": c.ScrubDefaults, "scrubIPAddresses": c.ScrubIPAddresses,
+		"sensitiveFields": append([]string{}, c.SensitiveFields...), "safeFields": append([]string{}, c.ExcludeFields...),
+		"relayPiiConfig": maybe(string(c.PIIConfig)),
+	}, nil
+}
