@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/quota"
 )
 
 // The queues.
@@ -34,6 +35,9 @@ var (
 
 // Projects is what ingest knows of each project; the key is the project's id in decimal.
 var Projects = bus.Bucket[project.Snapshot]{Name: "projects"}
+
+// Quotas is how much of each quota's window is given out; the key names the count.
+var Quotas = bus.Bucket[quota.Usage]{Name: "quotas"}
 
 var graph = sync.OnceValue(func() *bus.Graph {
 	g, err := bus.ParseGraph(deploy.Bindings)

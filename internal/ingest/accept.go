@@ -40,17 +40,17 @@ func (s *Service) accept(ctx context.Context, q *request, env *envelope.Envelope
 	}
 	p := sortItems(env)
 	rec := receipt{id: p.id}
-	if p.main != nil && s.limited(q, p, &rec) {
-		if !p.others {
-			s.refuse(q, env.Items, outcome.RateLimited, outcome.ReasonKeyQuota)
-			return rec, errQuota(rec.limits[0].After)
-		}
-		p.main = nil
+	if !s.enforce(ctx, q, env, p, &rec) {
+		return rec, errQuota(rec.limits)
 	}
 	if p.main != nil && p.spec.stored {
 		if err := s.keep(ctx, q, env, p); err != nil {
 			kind, reason := lost(err, &rec)
-			s.refuse(q, env.Items, kind, reason)
+			for i := range env.Items {
+				if p.done == nil || !p.done[i] {
+					s.dropItem(q, env.Items, i, kind, reason)
+				}
+			}
 			return rec, err
 		}
 	}
@@ -107,7 +107,6 @@ type plan struct {
 	spec    itemSpec       // of main
 	limited bool           // main and what belongs to it are dropped by a limit
 	logs    int            // log containers
-	others  bool           // there are items besides main and what belongs to it
 	done    []bool         // items that are kept or counted already; nil for none
 }
 
@@ -124,7 +123,6 @@ func sortItems(env *envelope.Envelope) *plan {
 			p.logs++
 		}
 		needsID = needsID || spec.needsID
-		p.others = p.others || !spec.needsID
 	}
 	if p.id.IsZero() && p.main != nil {
 		// The id in the payload is the next best: a client that repeats the request repeats it.
@@ -153,28 +151,13 @@ func newEventID() (id event.ID) {
 	return id
 }
 
-// limitCategories are what a client key's own limit covers.
-// Rule: getsentry/sentry src/sentry/constants.py (DataCategory.error_categories)
-var limitCategories = []outcome.Category{outcome.Default, outcome.Error, outcome.Security}
-
-// limited takes one unit of the key's rate for the event; when there is none it notes the limit.
-func (s *Service) limited(q *request, p *plan, rec *receipt) bool {
-	c := q.client
-	if c.rate == nil || !p.spec.stored || p.spec.category == outcome.Feedback {
-		return false
-	}
-	after, ok := s.limiter.Allow(c.rateName, *c.rate, 1)
-	if ok {
-		return false
-	}
-	p.limited = true
-	rec.limits = append(rec.limits, quota.Limit{After: after, Categories: limitCategories, Scope: quota.ScopeKey, Reason: outcome.ReasonKeyQuota})
-	return true
-}
-
-// errQuota answers when limits left nothing of an envelope.
+// errQuota answers when limits left nothing of an envelope: wait for the longest of them.
 // Rule: getsentry/relay relay-server/src/endpoints/common.rs (BadStoreRequest::RateLimited)
-func errQuota(after time.Duration) error {
+func errQuota(limits []quota.Limit) error {
+	var after time.Duration
+	for _, l := range limits {
+		after = max(after, l.After)
+	}
 	return fault.New(fault.Limited, "dropped data due to a quota or internal rate limit being reached").
 		RetryAfter(time.Duration(quota.Seconds(after)) * time.Second)
 }
@@ -222,8 +205,6 @@ func (s *Service) countItem(q *request, env *envelope.Envelope, p *plan, i int) 
 	switch {
 	case it == p.main && spec.stored, p.done != nil && p.done[i]:
 		return
-	case spec.needsID && p.limited:
-		kind, reason = outcome.RateLimited, outcome.ReasonKeyQuota
 	case spec.event && it != p.main, spec.single && p.logs > 1:
 		kind, reason = outcome.Invalid, outcome.ReasonDuplicateItem
 	case spec.counting == countReport:

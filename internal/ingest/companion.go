@@ -27,7 +27,7 @@ func (s *Service) keepCompanions(ctx context.Context, q *request, env *envelope.
 	var first error
 	for i := range env.Items {
 		it := &env.Items[i]
-		if !specOf(it).companion {
+		if !specOf(it).companion || p.done != nil && p.done[i] {
 			continue
 		}
 		if p.done == nil {

@@ -18,17 +18,15 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/dsn"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/project"
-	"github.com/tocsin-dev/tocsin/internal/quota"
 )
 
 // client is a client key and what ingest has to know about its project. It is never changed.
 type client struct {
-	project  int64
-	keyID    int64
-	active   bool
-	rate     *quota.Rate
-	rateName string   // of the key, in the limiter
-	origins  []string // nil allows every origin
+	project int64
+	keyID   int64
+	active  bool
+	rules   []rule   // what may be accepted of it
+	origins []string // nil allows every origin
 }
 
 // directory is what ingest knows of all projects: the last configuration it was given, which
@@ -148,11 +146,7 @@ func (d *directory) put(s *project.Snapshot) {
 		if err != nil || key.IsZero() {
 			continue
 		}
-		c := &client{project: s.Project, keyID: k.ID, active: k.Active, origins: s.Settings.AllowedOrigins}
-		if k.RateLimit != nil {
-			c.rate = &quota.Rate{Count: k.RateLimit.Count, Window: k.RateLimit.Window}
-			c.rateName = strconv.FormatInt(k.ID, 10)
-		}
+		c := &client{project: s.Project, keyID: k.ID, active: k.Active, origins: s.Settings.AllowedOrigins, rules: rulesOf(s, &k)}
 		d.keys[key] = c
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/quota"
 	"github.com/tocsin-dev/tocsin/internal/spool"
 )
 
@@ -39,6 +40,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
+	s.counters = quota.NewCounters(grants(k.Bus), nil)
 	ledger := &reporter{tallies: []*outcome.Tally{&s.tally, &s.received}, batches: outcomes, path: filepath.Join(k.DataDir, "outcomes.json")}
 	ledger.recover(ctx)
 

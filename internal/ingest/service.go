@@ -20,9 +20,6 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/spool"
 )
 
-// maxLimited is how many keys' rates are remembered.
-const maxLimited = 50000
-
 // Service accepts what clients send.
 type Service struct {
 	cfg      Config
@@ -31,7 +28,7 @@ type Service struct {
 	spool    *spool.Spool
 	blobs    blob.Store
 	wake     chan struct{} // the spool has records
-	limiter  *quota.Limiter
+	counters *quota.Counters
 	monitors *quota.Limiter // by monitor and environment
 	tally    outcome.Tally  // what became of items that the processor does not get
 	received outcome.Tally  // every item that came, those that the processor gets included
@@ -44,16 +41,13 @@ type Service struct {
 }
 
 func newService(cfg Config, projects *directory, events publisher, sp *spool.Spool, blobs blob.Store, reg prometheus.Registerer) (*Service, error) {
-	limiter, err := quota.NewLimiter(maxLimited, nil)
-	if err != nil {
-		return nil, err
-	}
 	monitors, err := quota.NewLimiter(maxMonitors, nil)
 	if err != nil {
 		return nil, err
 	}
 	return &Service{
-		cfg: cfg, projects: projects, events: events, spool: sp, blobs: blobs, wake: make(chan struct{}, 1), limiter: limiter, monitors: monitors,
+		cfg: cfg, projects: projects, events: events, spool: sp, blobs: blobs, wake: make(chan struct{}, 1),
+		counters: quota.NewCounters(nil, nil), monitors: monitors,
 		budget: newBudget(cfg.BodyMemoryBytes), decoders: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		metrics: newMetrics(reg, sp, projects),
 	}, nil

@@ -140,7 +140,8 @@ func collectKeys(rows pgx.Rows, format string, args ...any) ([]project.Key, erro
 }
 
 const sqlSnapshotProjects = `
-	select id, organization_id, slug, settings from projects where deleted_at is null order by id`
+	select p.id, p.organization_id, p.slug, p.settings, o.settings
+	from projects p join organizations o on o.id = p.organization_id where p.deleted_at is null order by p.id`
 
 const sqlSnapshotKeys = `
 	select id, project_id, public_key, secret_key, label, is_active, rate_limit_count, rate_limit_seconds, created_at
@@ -161,11 +162,15 @@ func (st *Store) Snapshots(ctx context.Context) ([]project.Snapshot, error) {
 		}
 		rows, _ = tx.Query(ctx, sqlSnapshotProjects)
 		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s project.Snapshot, err error) {
-			var settings []byte
-			if err := row.Scan(&s.Project, &s.Organization, &s.Slug, &settings); err != nil {
+			var settings, orgSettings []byte
+			if err := row.Scan(&s.Project, &s.Organization, &s.Slug, &settings, &orgSettings); err != nil {
 				return s, err
 			}
-			s.Keys = byProject[s.Project]
+			var ofOrg project.OrganizationSettings
+			if err := json.Unmarshal(orgSettings, &ofOrg); err != nil {
+				return s, err
+			}
+			s.Keys, s.Quotas = byProject[s.Project], ofOrg.Quotas
 			return s, json.Unmarshal(settings, &s.Settings)
 		})
 		return err

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/quota"
 )
 
 // ID identifies a project; it is the number at the end of a DSN.
@@ -40,6 +42,14 @@ type Settings struct {
 	// Filters is filter.Settings, Scrubbing scrub.Settings; absent: those of a new project.
 	Filters   json.RawMessage `json:"filters,omitempty"`
 	Scrubbing json.RawMessage `json:"scrubbing,omitempty"`
+	// Quotas limit what is accepted, in scopes project and key.
+	Quotas []quota.Quota `json:"quotas,omitempty"`
+}
+
+// OrganizationSettings are what an organization's owners may change. The zero value is the default.
+type OrganizationSettings struct {
+	// Quotas limit what is accepted by all projects, in every scope.
+	Quotas []quota.Quota `json:"quotas,omitempty"`
 }
 
 // Key is one client key: what a DSN carries.
@@ -67,6 +77,7 @@ type Snapshot struct {
 	Organization int64         `json:"organization"`
 	Slug         string        `json:"slug"`
 	Settings     Settings      `json:"settings"`
+	Quotas       []quota.Quota `json:"quotas,omitempty"` // of the organization
 	Keys         []SnapshotKey `json:"keys"`
 }
 
