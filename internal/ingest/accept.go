@@ -22,10 +22,9 @@ type receipt struct {
 }
 
 // accept takes the items of an envelope: the event is made durable, what is not kept is counted.
-// Nothing is taken when it returns an error, but for what came before a file or report that could not
-// be kept. fault.Invalid, fault.TooLarge: the envelope breaks a
-// rule. fault.Limited: limits left nothing of it, or there is no room for the event; the receipt
-// then has the limits to tell.
+// Nothing is taken when it returns an error, but for what came before a file or report that could
+// not be kept. fault.Invalid, fault.TooLarge: the envelope breaks a rule. fault.Limited: limits left
+// nothing of it, or there is no room for the event; the receipt then has the limits to tell.
 func (s *Service) accept(ctx context.Context, q *request, env *envelope.Envelope) (receipt, error) {
 	if err := checkHeader(q, &env.Header); err != nil {
 		return receipt{}, err
@@ -38,6 +37,7 @@ func (s *Service) accept(ctx context.Context, q *request, env *envelope.Envelope
 		s.refuse(q, env.Items, outcome.Invalid, reason)
 		return receipt{}, err
 	}
+	withCrash(env, s.cfg.MaxEventBytes)
 	p := sortItems(env)
 	rec := receipt{id: p.id}
 	if !s.enforce(ctx, q, env, p, &rec) {

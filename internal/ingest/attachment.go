@@ -78,6 +78,13 @@ type part struct {
 	filename    string
 	contentType string
 	buffer      *buffer
+	borrowed    bool // the bytes are those of the request's body
+}
+
+func (p *part) free() {
+	if !p.borrowed {
+		p.buffer.free()
+	}
 }
 
 func (p *part) item() envelope.Item {
@@ -89,7 +96,7 @@ type form struct{ parts []part }
 
 func (f *form) free() {
 	for i := range f.parts {
-		f.parts[i].buffer.free()
+		f.parts[i].free()
 	}
 }
 

@@ -61,7 +61,12 @@ func (s *Service) keepCompanion(ctx context.Context, q *request, id event.ID, pl
 		}
 	}
 	raw := q.raw(it.Type, id, payload)
-	return s.store(ctx, &raw)
+	err := s.store(ctx, &raw)
+	if err == nil && it.Type == event.ItemAttachment { // an attachment counts twice, as itself and by its bytes
+		s.received.Add(outcome.Key{Project: raw.Project, KeyID: raw.KeyID, Category: outcome.Attachment, Kind: outcome.Received, Minute: raw.ReceivedAt},
+			max(int64(len(it.Payload)), 1))
+	}
+	return err
 }
 
 // keepFile stores the bytes of a file. A client that leaves does not stop it.

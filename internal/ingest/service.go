@@ -67,6 +67,7 @@ var routeTable = []route{
 	{"envelope", "POST", []string{"/api/{project}/envelope"}, (*Service).acceptEnvelope},
 	{"store", "POST GET", []string{"/api/{project}/store", "/api/store"}, (*Service).acceptStore},
 	{"security", "POST", []string{"/api/{project}/security", "/api/{project}/csp-report"}, (*Service).acceptSecurity},
+	{"minidump", "POST", []string{"/api/{project}/minidump"}, (*Service).acceptMinidump},
 	{"attachments", "POST", []string{"/api/{project}/events/{event_id}/attachments"}, (*Service).acceptAttachments},
 	{"nel", "POST", []string{"/api/{project}/nel"}, (*Service).acceptNEL},
 	{"cron", "POST GET", []string{"/api/{project}/cron/{monitor}", "/api/{project}/cron/{monitor}/{key}"}, (*Service).acceptCron},
