@@ -46,7 +46,7 @@ func mixture(in *instance) []sending {
 		{body: fixed("\x00\x01 no envelope"), received: one, status: 400},
 		{key: strings.Repeat("f", 32), body: event, received: one, status: 403},
 		{body: fixed(""), received: one, status: 400},
-		{body: fixed("{}\n{\"type\":\"transaction\"}\n{\"type\":\"transaction\"}\n"), received: map[string]int64{"2": 1}, status: 200},
+		{body: fixed("{}\n{\"type\":\"transaction\"}\n{\"type\":\"transaction\"}\n"), received: map[string]int64{"2": 1, "12": 1}, status: 200}, // with its own span
 		{body: fixed("{}\n{\"type\":\"of_the_future\"}\nhello\n"), received: map[string]int64{"-1": 1}, status: 200},
 		{body: fixed("{}\n{\"type\":\"client_report\"}\n{\"discarded_events\":[{\"reason\":\"before_send\",\"category\":\"error\",\"quantity\":3}]}\n"),
 			received: map[string]int64{}, status: 200},
