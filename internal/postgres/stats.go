@@ -12,6 +12,7 @@ import (
 // OutcomeCount is a quantity of one step of time.
 type OutcomeCount struct {
 	Project  int64
+	KeyID    int64 // client key; 0 when the request named none we know
 	Category outcome.Category
 	Outcome  outcome.Kind
 	Reason   string
@@ -29,11 +30,11 @@ type OutcomeQuery struct {
 }
 
 const sqlOutcomeCounts = `
-	select project_id as project, category, outcome, reason,
+	select project_id as project, key_id, category, outcome, reason,
 		(extract(epoch from minute - @from::timestamptz)::bigint / @step::bigint)::int as step, sum(quantity)::bigint as quantity
 	from outcomes
 	where project_id = any(@projects::bigint[]) and minute >= @from and minute < @until and outcome >= 0 and (@key::bigint = 0 or key_id = @key)
-	group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5`
+	group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6`
 
 // OutcomeCounts sums what became of items; steps without any are absent.
 func (st *Store) OutcomeCounts(ctx context.Context, q OutcomeQuery) ([]OutcomeCount, error) {

@@ -72,3 +72,30 @@ func TestKeysAreMadeChangedRotatedAndRemoved(t *testing.T) {
 		}
 	}
 }
+
+func TestStatsAreToldByKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.record(1, "boom", 3) // with key 9
+	const path = org + "stats_v2/?field=sum(quantity)&groupBy=key&groupBy=reason&groupBy=category&statsPeriod=7d&interval=1d"
+	for query, want := range map[string]int64{"": 3, "&key_id=9": 3, "&key_id=8": 0} {
+		var stats struct {
+			Groups []struct {
+				By     map[string]string
+				Totals map[string]int64
+			}
+		}
+		w.want(200, "GET", path+query).json(t, &stats)
+		var sum int64
+		for _, g := range stats.Groups {
+			if g.By["key"] != "9" || g.By["category"] != "error" || g.By["reason"] != "" {
+				t.Errorf("%q: a group by %v", query, g.By)
+			}
+			sum += g.Totals["sum(quantity)"]
+		}
+		if sum != want {
+			t.Errorf("%q: want %d, got %d", query, want, sum)
+		}
+	}
+	w.want(400, "GET", path+"&key_id=x")
+}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ var grouping = map[string]func(postgres.OutcomeCount) any{
 	"category": func(c postgres.OutcomeCount) any { return c.Category.String() },
 	"outcome":  func(c postgres.OutcomeCount) any { return c.Outcome.String() },
 	"reason":   func(c postgres.OutcomeCount) any { return c.Reason },
+	"key":      func(c postgres.OutcomeCount) any { return id(c.KeyID) },
 }
 
 type statsGroup struct {
@@ -58,6 +60,11 @@ func (s *Service) stats(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	oq.Projects = projectIDs(projects)
+	if text := q.Get("key_id"); text != "" {
+		if oq.KeyID, err = strconv.ParseInt(text, 10, 64); err != nil || oq.KeyID < 1 {
+			return fault.New(fault.Invalid, "Invalid key_id: %.40q", text)
+		}
+	}
 	counts, err := s.Store.OutcomeCounts(r.Context(), oq)
 	if err != nil {
 		return err
