@@ -15,13 +15,14 @@ import (
 // is kept and handed over.
 const loaderScript = `(function(w,d,c){
 if(w.Sentry&&w.Sentry.init)return;
-var early=[],ready=[],asked=false,lazy=true,on=w.onerror;
+var early=[],hooks=[],ready=[],asked=false,lazy=true;
 function load(){if(asked)return;asked=true;
 var s=d.createElement("script");s.src=c.bundle;s.crossOrigin="anonymous";
 s.addEventListener("load",function(){var S=w.Sentry;if(!S||!S.init)return;
 w.removeEventListener("error",failed,true);w.removeEventListener("unhandledrejection",rejected);
 var init=S.init;S.init=function(o){var m={dsn:c.dsn},k;for(k in o||{})m[k]=o[k];return init.call(S,m)};
 if(typeof w.sentryOnLoad==="function")w.sentryOnLoad();
+hooks.forEach(function(f){f()});hooks=[];S.onLoad=function(f){f()};S.forceLoad=function(){};
 if(!S.getClient||!S.getClient())S.init();
 ready.forEach(function(f){f()});ready=[];
 early.forEach(function(e){S.captureException(e)});early=[];});
@@ -31,7 +32,7 @@ function failed(e){if(e&&e.error)keep(e.error)}
 function rejected(e){keep(e&&e.reason!==undefined?e.reason:e)}
 w.addEventListener("error",failed,true);w.addEventListener("unhandledrejection",rejected);
 var S=w.Sentry=w.Sentry||{};
-S.onLoad=function(f){ready.push(f);load()};S.forceLoad=load;
+S.onLoad=function(f){hooks.push(f);load()};S.forceLoad=load;
 ["captureException","captureMessage","captureEvent","addBreadcrumb","setUser","setTag","setTags","setExtra","setContext","showReportDialog"].forEach(function(n){
 S[n]=function(){var a=arguments;ready.push(function(){w.Sentry[n].apply(w.Sentry,a)});if(n.indexOf("capture")===0||n==="showReportDialog")load()}});
 var me=d.currentScript;if(me&&me.getAttribute("data-lazy")==="no"){lazy=false;load()}
