@@ -47,6 +47,8 @@ func selector(word string) (postgres.EventSelector, error) {
 type issueData struct {
 	row      postgres.IssueRow
 	event    *postgres.EventView // nil: none is kept any more
+	files    []postgres.AttachmentRow
+	words    []postgres.FeedbackRow
 	tags     []postgres.TagKey
 	activity []postgres.Activity
 	series   []int64
@@ -63,6 +65,7 @@ func (u *UI) readIssue(v *visit, row postgres.IssueRow, which postgres.EventSele
 		found, err := u.Store.IssueEvent(ctx, row.Project, row.ID, which)
 		if err == nil {
 			d.event = &found
+			err = u.readBeside(ctx, d)
 		} else if fault.KindOf(err) == fault.Unknown && which.Which != postgres.EventByID {
 			err = nil
 		}
@@ -149,6 +152,7 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 	}
 	if d.event != nil {
 		page.Event = view.NewEvent(d.event.Event, d.event.ReceivedAt, tagHref)
+		v.showBeside(page.Event, d)
 		page.Nav = eventNav(d.event, v.orgPath("/issues/"+row.ShortID), word)
 	}
 	page.TagKeys = distributions(d.tags, tagHref)

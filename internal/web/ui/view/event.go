@@ -37,6 +37,8 @@ type Event struct {
 	Extra       []Field
 	Packages    []Pair
 	Notes       []Note
+	Feedback    []Words
+	Files       []File
 	Trace       string // exceptions as text
 }
 
