@@ -84,6 +84,10 @@ func (u *UI) routes() http.Handler {
 		r.Get("/projects/{project}/waiting", u.page(u.waiting))
 		r.Get("/projects/{project}/alerts", u.page(u.alerts))
 		r.Post("/projects/{project}/alerts", u.page(u.changeAlerts))
+		r.Get("/projects/{project}/filters", u.page(u.filters))
+		r.Post("/projects/{project}/filters", u.page(u.changeFilters))
+		r.Get("/projects/{project}/privacy", u.page(u.privacy))
+		r.Post("/projects/{project}/privacy", u.page(u.changePrivacy))
 		r.Get("/alerts", u.page(u.allAlerts))
 	})
 	// Addresses that Sentry's clients and people's notes contain.
