@@ -169,12 +169,20 @@ func TestConformanceFeedback(t *testing.T) {
 func TestWhatTheClientRepeatsIsTheSameFile(t *testing.T) {
 	t.Parallel()
 	queue := &memory{}
-	h := newTestService(t, testConfig(), queue).routes()
+	s := newTestService(t, testConfig(), queue)
+	h := s.routes()
 	body := `{"event_id":"` + id + `"}` + "\n" + strings.Repeat("{\"type\":\"attachment\",\"filename\":\"a\"}\nx\n", 2)
 	for range 2 {
 		if w := post(h, envelopePath, auth, body); w.Code != 200 {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
+	}
+	came := map[outcome.Category]int64{}
+	for _, c := range s.received.Take() {
+		came[c.Category] += c.Quantity
+	}
+	if diff := cmp.Diff(map[outcome.Category]int64{outcome.Attachment: 4, outcome.AttachmentItem: 4}, came); diff != "" {
+		t.Errorf("received (-want +got):\n%s", diff)
 	}
 	seen := map[int64]int{}
 	for _, raw := range queue.events {
