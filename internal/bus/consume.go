@@ -165,8 +165,10 @@ func (s *source) giveBack(packs jetstream.MessagesContext) {
 }
 
 // gather completes a batch that starts with d: everything that is at hand, and for as long as the
-// policy allows what the broker said is on its way.
-func (s *source) gather(ctx context.Context, d *delivery, arrivals <-chan *delivery) []*delivery {
+// policy allows what is on its way, because the broker said so or because the worker is busy: its
+// last batch ended within that time. A batch costs its transaction however small it is, so under
+// load fewer and larger ones leave more of the machine to those who wait for an answer.
+func (s *source) gather(ctx context.Context, d *delivery, arrivals <-chan *delivery, busy bool) []*delivery {
 	batch, count, bytes := []*delivery{d}, len(d.messages), d.bytes
 	var linger <-chan time.Time
 	for count < s.policy.MaxBatchSize && bytes < batchBytes {
@@ -174,7 +176,7 @@ func (s *source) gather(ctx context.Context, d *delivery, arrivals <-chan *deliv
 		select {
 		case next = <-arrivals:
 		default:
-			if batch[len(batch)-1].pending == 0 || s.policy.MaxBatchTimeout == 0 {
+			if s.policy.MaxBatchTimeout == 0 || (batch[len(batch)-1].pending == 0 && !busy) {
 				return batch
 			}
 			if linger == nil {

@@ -30,14 +30,17 @@ type entry[T any] struct {
 
 // work takes batches until ctx ends. An error is a failure of the infrastructure.
 func (w *worker[T]) work(ctx context.Context, arrivals <-chan *delivery) error {
+	var ended time.Time // the last batch
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case d := <-arrivals:
-			if err := w.batch(ctx, w.gather(ctx, d, arrivals)); err != nil {
+			busy := time.Since(ended) < w.policy.MaxBatchTimeout
+			if err := w.batch(ctx, w.gather(ctx, d, arrivals, busy)); err != nil {
 				return err
 			}
+			ended = time.Now()
 		}
 	}
 }
