@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
 )
@@ -79,19 +80,34 @@ func (s *Server) stopOrphan(ctx context.Context) error {
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil || !s.isServer(ctx, pid) {
 		// The number may belong to another program by now, which would keep the server from starting.
-		if err := os.Remove(path); err != nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fault.Wrap(err, fault.Denied, "cannot remove the stale %s", path)
 		}
 		return nil
 	}
 	s.log.Warn("a postgres server of an earlier run is stopped", "pid", pid)
 	if out, err := s.program(ctx, "pg_ctl", "stop", "-D", s.data(), "-m", "fast", "-w", "-t", "30"); err != nil {
-		if !s.isServer(ctx, pid) { // it ended by itself between the look and the stop
+		if s.endsSoon(ctx, pid) { // by itself: it removes its pid file before it is gone
 			return nil
 		}
 		return fault.Wrap(err, fault.Unavailable, "cannot stop the PostgreSQL server %d of an earlier run: %s", pid, out)
 	}
 	return nil
+}
+
+// endsSoon reports whether the server with this pid is gone within a moment.
+func (s *Server) endsSoon(ctx context.Context, pid int) bool {
+	for range 100 {
+		if !s.isServer(ctx, pid) {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return false
 }
 
 // isServer reports whether process pid is a server of this cluster.
