@@ -81,7 +81,7 @@ func TestTheLedgerClosesAfterAMixedLoad(t *testing.T) {
 	}
 	wg.Wait()
 
-	in.await("an outcome for each item", 60*time.Second, func(ctx context.Context) error {
+	in.await("an outcome for each item", 3*time.Minute, func(ctx context.Context) error {
 		report, err := in.checkLedger(ctx)
 		if err == nil && (report.Difference != 0 || report.Received < want["1"]+want["2"]+want["-1"]) {
 			err = fmt.Errorf("the ledger says %+v", report)
