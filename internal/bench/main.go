@@ -29,7 +29,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.tocsin, "tocsin", "bin/tocsin", "program to measure")
 	flag.StringVar(&o.out, "json", "", "also write the figures to this file")
-	flag.StringVar(&o.size, "size", "typical", "small (0.9 KB), typical (11 KB) or large (80 KB) events")
+	flag.StringVar(&o.size, "size", "typical", "small, typical (15 KB) or large events")
 	flag.IntVar(&o.seconds, "seconds", 30, "length of the closed-loop load")
 	flag.IntVar(&o.connections, "connections", 48, "connections of the closed loop")
 	flag.IntVar(&o.groups, "issues", 100, "distinct issues")
