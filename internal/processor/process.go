@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/telemetry"
 )
 
 // decodeFunc makes the record of a queued event; payloads are appended to *buf.
@@ -155,7 +156,9 @@ func (s *Service) decodeAll(ctx context.Context, batch []event.Raw) (verdicts []
 }
 
 // decodeOne keeps a panic, which is a defect of ours, from taking the other events with it.
+// What fails on an own report is logged and makes no further report.
 func (s *Service) decodeOne(ctx context.Context, raw *event.Raw, buf *[]byte) (v verdict) {
+	ctx = telemetry.QuietFor(ctx, raw.Project)
 	defer func() {
 		if p := recover(); p != nil {
 			v.err = fault.New(fault.Internal, "the event could not be processed")
