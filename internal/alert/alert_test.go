@@ -20,6 +20,8 @@ func TestRulesMatch(t *testing.T) {
 	isNew := issue.Change{Project: 7, Kind: issue.ChangeNew, Level: "error", Environment: "Production"}
 	regressed := isNew
 	regressed.Kind = issue.ChangeRegressed
+	resolved := isNew
+	resolved.Kind = issue.ChangeResolved
 	other := isNew
 	other.Project = 8
 	onlyNew := []alert.Condition{{Kind: alert.ConditionNew}}
@@ -31,23 +33,24 @@ func TestRulesMatch(t *testing.T) {
 		rule   alert.Rule
 		want   bool
 	}{
-		"new, asked for":           {isNew, alert.Rule{Conditions: onlyNew, Match: alert.MatchAll}, true},
-		"regressed, not asked for": {regressed, alert.Rule{Conditions: onlyNew, Match: alert.MatchAll}, false},
-		"any of two, new":          {isNew, alert.Rule{Conditions: both, Match: alert.MatchAny}, true},
-		"any of two, regressed":    {regressed, alert.Rule{Conditions: both, Match: alert.MatchAny}, true},
-		"all of two cannot be":     {isNew, alert.Rule{Conditions: both, Match: alert.MatchAll}, false},
-		"no condition, any":        {regressed, alert.Rule{Match: alert.MatchAny}, true},
-		"no condition, all":        {regressed, alert.Rule{Match: alert.MatchAll}, true},
-		"another project":          {other, alert.Rule{Match: alert.MatchAny}, false},
-		"environment":              {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{env("production ")}}, true},
-		"other environment":        {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{env("staging")}}, false},
-		"filters: all by default":  {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{env("production"), level("fatal")}}, false},
-		"filters: any":             {isNew, alert.Rule{Match: alert.MatchAll, FilterMatch: alert.MatchAny, Filters: []alert.Filter{env("production"), level("fatal")}}, true},
-		"level equal":              {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{level("error")}}, true},
-		"level lower":              {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{level("warning")}}, true},
-		"level higher":             {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{level("fatal")}}, false},
-		"unknown condition":        {isNew, alert.Rule{Match: alert.MatchAny, Conditions: []alert.Condition{{Kind: "moon"}}}, false},
-		"unknown filter":           {isNew, alert.Rule{Match: alert.MatchAny, Filters: []alert.Filter{{Kind: "moon"}}}, false},
+		"new, asked for":            {isNew, alert.Rule{Conditions: onlyNew, Match: alert.MatchAll}, true},
+		"regressed, not asked for":  {regressed, alert.Rule{Conditions: onlyNew, Match: alert.MatchAll}, false},
+		"any of two, new":           {isNew, alert.Rule{Conditions: both, Match: alert.MatchAny}, true},
+		"any of two, regressed":     {regressed, alert.Rule{Conditions: both, Match: alert.MatchAny}, true},
+		"all of two cannot be":      {isNew, alert.Rule{Conditions: both, Match: alert.MatchAll}, false},
+		"no condition, any":         {regressed, alert.Rule{Match: alert.MatchAny}, true},
+		"no condition, all":         {regressed, alert.Rule{Match: alert.MatchAll}, true},
+		"no condition, by a person": {resolved, alert.Rule{Match: alert.MatchAll}, false},
+		"another project":           {other, alert.Rule{Match: alert.MatchAny}, false},
+		"environment":               {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{env("production ")}}, true},
+		"other environment":         {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{env("staging")}}, false},
+		"filters: all by default":   {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{env("production"), level("fatal")}}, false},
+		"filters: any":              {isNew, alert.Rule{Match: alert.MatchAll, FilterMatch: alert.MatchAny, Filters: []alert.Filter{env("production"), level("fatal")}}, true},
+		"level equal":               {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{level("error")}}, true},
+		"level lower":               {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{level("warning")}}, true},
+		"level higher":              {isNew, alert.Rule{Match: alert.MatchAll, Filters: []alert.Filter{level("fatal")}}, false},
+		"unknown condition":         {isNew, alert.Rule{Match: alert.MatchAny, Conditions: []alert.Condition{{Kind: "moon"}}}, false},
+		"unknown filter":            {isNew, alert.Rule{Match: alert.MatchAny, Filters: []alert.Filter{{Kind: "moon"}}}, false},
 	} {
 		c.rule.Project, c.rule.Enabled = 7, true
 		if got := c.rule.Matches(&c.change); got != c.want {

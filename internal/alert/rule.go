@@ -181,9 +181,9 @@ func (a *Action) Validate() error {
 	return nil
 }
 
-// Matches reports whether the rule wants c told.
+// Matches reports whether the rule wants c told. A rule without conditions is about what events do.
 func (r *Rule) Matches(c *issue.Change) bool {
-	return r.Enabled && r.Project == c.Project &&
+	return r.Enabled && r.Project == c.Project && (c.Kind.ByEvent() || len(r.Conditions) > 0) &&
 		combine(r.Match, r.Conditions, func(k Condition) bool { return k.holds(c) }) &&
 		combine(r.FilterMatch, r.Filters, func(f Filter) bool { return f.holds(c) })
 }

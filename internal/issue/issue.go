@@ -2,10 +2,6 @@
 // changes that are worth an alert. All of it is functions of values.
 package issue
 
-import (
-	"time"
-)
-
 // ID identifies an issue. Ids are made by the processor and grow with time.
 type ID = int64
 
@@ -45,37 +41,3 @@ const (
 	Medium Priority = 50
 	High   Priority = 75
 )
-
-// ChangeKind says what happened to an issue.
-type ChangeKind string
-
-// The changes that rules can ask for.
-const (
-	ChangeNew       ChangeKind = "new"
-	ChangeRegressed ChangeKind = "regressed"
-)
-
-// Change is one change of an issue that rules are asked about. It is written in the transaction
-// that makes the change and reaches the notifier at least once; ID tells copies apart.
-type Change struct {
-	ID          int64      `json:"id"`
-	Kind        ChangeKind `json:"kind"`
-	Project     int64      `json:"project"`
-	ProjectSlug string     `json:"project_slug"`
-	ProjectName string     `json:"project_name"`
-	Org         string     `json:"organization"` // slug
-	Issue       ID         `json:"issue"`
-	ShortID     string     `json:"short_id"`
-	Title       string     `json:"title"`
-	Culprit     string     `json:"culprit"`
-	Type        string     `json:"type"`
-	Level       string     `json:"level"`
-	Platform    string     `json:"platform"`
-	Logger      string     `json:"logger,omitempty"`
-	Release     string     `json:"release,omitempty"`
-	Environment string     `json:"environment,omitempty"`
-	EventID     string     `json:"event_id"` // 32 hex digits
-	FirstSeen   time.Time  `json:"first_seen"`
-	TimesSeen   int64      `json:"times_seen"`
-	At          time.Time  `json:"at"`
-}

@@ -16,6 +16,7 @@ type Order func(a, b string) (cmp int, semver bool)
 // Step is what a sighting did besides being counted. The zero value is nothing.
 type Step struct {
 	Change   ChangeKind // empty when no rule needs to be asked
+	Flags    Flags
 	Activity *Activity
 }
 
@@ -39,7 +40,7 @@ func (s State) regress(e Sighting) (State, Step) {
 		data["resolved_in_version"] = s.Resolution.InRelease
 	}
 	s.Status, s.Substatus, s.Resolution, s.StatusAt = Unresolved, Regressed, nil, e.At
-	return s, Step{Change: ChangeRegressed, Activity: &Activity{ActivityRegression, data}}
+	return s, Step{Change: ChangeRegressed, Flags: Flags{IsRegression: true}, Activity: &Activity{ActivityRegression, data}}
 }
 
 // regressed reports whether an event of the release shows that the resolution does not hold.
@@ -70,8 +71,9 @@ func (s State) wake(e Sighting) (State, Step) {
 	s.Status, s.Snooze, s.StatusAt = Unresolved, nil, e.At
 	if z.Until != nil {
 		s.Substatus = Ongoing
-		return s, Step{Activity: &Activity{ActivityUnresolved, map[string]any{"ignoreUntil": *z.Until}}}
+		return s, Step{Change: ChangeReappeared, Flags: Flags{HasReappeared: true},
+			Activity: &Activity{ActivityUnresolved, map[string]any{"ignoreUntil": *z.Until}}}
 	}
 	s.Substatus = Escalating
-	return s, Step{Activity: &Activity{ActivityEscalating, map[string]any{"event_id": e.EventID}}}
+	return s, Step{Change: ChangeReappeared, Flags: Flags{HasReappeared: true, HasEscalated: true}, Activity: &Activity{ActivityEscalating, map[string]any{"event_id": e.EventID}}}
 }

@@ -119,7 +119,9 @@ func TestASnoozeIsLiftedByItsFirstCondition(t *testing.T) {
 		}
 		s.TimesSeen, s.UserCount = c.seen, c.users
 		got, step := issue.Sight(s, issue.Sighting{At: c.at}, nil)
-		if got.Substatus != c.want || step.Change != "" || (step.Activity != nil) != (c.want != issue.UntilCondition) {
+		lifted, often := c.want != issue.UntilCondition, c.want == issue.Escalating
+		if got.Substatus != c.want || (step.Change == issue.ChangeReappeared) != lifted || step.Flags.HasReappeared != lifted ||
+			step.Flags.HasEscalated != often || (step.Activity != nil) != lifted {
 			t.Errorf("%s: want %s, got %+v, %+v", c.name, c.want, got, step)
 		}
 	}

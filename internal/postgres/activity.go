@@ -80,7 +80,7 @@ func changeIssues(ctx context.Context, tx pgx.Tx, projects []project.Project, id
 	}
 	b := &pgx.Batch{}
 	for i := range list {
-		if err := list[i].queueChange(b, a, user, now); err != nil {
+		if err := list[i].queueChange(b, a, user, now, c.organization(list[i].Project)); err != nil {
 			return nil, err
 		}
 	}
@@ -136,7 +136,7 @@ func knownRelease(ctx context.Context, tx pgx.Tx, project int64, r issue.Resolut
 }
 
 // queueChange applies the action to the row, and queues what must be written when it changed it.
-func (r *IssueRow) queueChange(b *pgx.Batch, a issue.Action, user int64, now time.Time) error {
+func (r *IssueRow) queueChange(b *pgx.Batch, a issue.Action, user int64, now time.Time, org string) error {
 	before := issue.State{Status: r.Status, Substatus: r.Substatus, Resolution: r.Resolution, Snooze: r.Snooze, Priority: r.Priority,
 		Assignee: r.Assignee, FirstSeen: r.FirstSeen, TimesSeen: r.TimesSeen, UserCount: r.UserCount}
 	if r.StatusAt != nil {
@@ -168,8 +168,36 @@ func (r *IssueRow) queueChange(b *pgx.Batch, a issue.Action, user int64, now tim
 		}
 		b.Queue(sqlInsertActivity, pgx.StrictNamedArgs{"project": r.Project, "id": NewID(), "issue": r.ID, "type": act.Type, "user": user,
 			"data": string(data), "at": now})
+		if kind := act.Type.Change(); kind != "" {
+			c := r.change(kind, org, user, now)
+			c.BecameHigh = before.Priority != issue.High && r.Priority == issue.High
+			if err := queueChanged(b, c); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// change is what rules are asked about, of a change that no event made.
+func (r *IssueRow) change(kind issue.ChangeKind, org string, user int64, now time.Time) issue.Change {
+	return issue.Change{
+		ID: NewID(), Kind: kind, Project: r.Project, ProjectSlug: r.ProjectSlug, ProjectName: r.ProjectName, Org: org, Issue: r.ID, ShortID: r.ShortID,
+		Title: r.Title, Culprit: r.Culprit, Type: r.Type, Level: r.Level.String(), Platform: r.Platform, Logger: r.Logger,
+		Status: r.Status.String(), Substatus: r.Substatus.String(), Priority: r.Priority.String(), Assignee: r.Assignee, Release: r.LastRelease,
+		FirstSeen: r.FirstSeen, LastSeen: r.LastSeen, TimesSeen: r.TimesSeen, UserCount: r.UserCount, Actor: user, At: now,
+	}
+}
+
+const sqlInsertChange = `insert into alert_outbox (project_id, id, change) values (@project, @id, @change::text::jsonb)`
+
+// queueChanged tells rules of a change.
+func queueChanged(b *pgx.Batch, c issue.Change) error {
+	text, err := json.Marshal(&c)
+	if err == nil {
+		b.Queue(sqlInsertChange, pgx.StrictNamedArgs{"project": c.Project, "id": c.ID, "change": string(text)})
+	}
+	return err
 }
 
 const sqlIsMember = `

@@ -251,7 +251,7 @@ const (
 	sqlLockIssues = `
 		select h.hash, i.project_id, i.id, i.number, i.type, i.level, i.platform, i.logger, i.title, i.culprit, i.metadata,
 			i.status, i.substatus, i.priority, i.is_unhandled, i.first_seen, i.last_seen, i.times_seen, i.user_count,
-			coalesce(i.last_release, '') as last_release, i.resolution, i.snooze, i.status_at, i.version
+			coalesce(i.last_release, '') as last_release, coalesce(i.assignee, '') as assignee, i.resolution, i.snooze, i.status_at, i.version
 		from unnest(@projects::bigint[], @hashes::bytea[]) as w(project_id, hash)
 		join issue_hashes h on h.project_id = w.project_id and h.hash = w.hash
 		join issues i on i.project_id = h.project_id and i.id = h.issue_id

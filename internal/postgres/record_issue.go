@@ -50,6 +50,7 @@ type issueRow struct {
 	TimesSeen   int64
 	UserCount   int64
 	LastRelease string
+	Assignee    string
 	Resolution  *issue.Resolution
 	Snooze      *issue.Snooze
 	StatusAt    *time.Time
@@ -61,13 +62,13 @@ func (r *recording) collectIssues(rows pgx.Rows) error {
 	var row issueRow
 	_, err := pgx.ForEachRow(rows, []any{&hash, &row.Project, &row.ID, &row.Number, &row.Type, &row.Level, &row.Platform, &row.Logger,
 		&row.Title, &row.Culprit, &row.Metadata, &row.Status, &row.Substatus, &row.Priority, &row.IsUnhandled, &row.FirstSeen, &row.LastSeen,
-		&row.TimesSeen, &row.UserCount, &row.LastRelease, &row.Resolution, &row.Snooze, &row.StatusAt, &row.Version}, func() error {
+		&row.TimesSeen, &row.UserCount, &row.LastRelease, &row.Assignee, &row.Resolution, &row.Snooze, &row.StatusAt, &row.Version}, func() error {
 		ref := issueRef{row.Project, row.ID}
 		s := r.issues[ref]
 		if s == nil {
 			s = &sighted{issueRow: row}
 			s.state = issue.State{Status: row.Status, Substatus: row.Substatus, Resolution: row.Resolution, Snooze: row.Snooze,
-				Priority: row.Priority, FirstSeen: row.FirstSeen, TimesSeen: row.TimesSeen, UserCount: row.UserCount}
+				Priority: row.Priority, Assignee: row.Assignee, FirstSeen: row.FirstSeen, TimesSeen: row.TimesSeen, UserCount: row.UserCount}
 			if row.StatusAt != nil {
 				s.state.StatusAt = *row.StatusAt
 			}
@@ -330,24 +331,26 @@ func (r *recording) sight(s *sighted, rec *Record) {
 	next, step := issue.Sight(s.state, issue.Sighting{At: rec.ReceivedAt, EventID: rec.ID.String(), Release: rec.Release}, r.order[s.Project])
 	s.state = next
 	if s.isNew && s.TimesSeen == 1 {
-		step.Change = issue.ChangeNew
+		step.Change, step.Flags = issue.ChangeNew, issue.Flags{IsNew: true, NewRelease: rec.Release != "", NewEnvironment: rec.Environment != "",
+			BecameHigh: s.state.Priority == issue.High}
 	}
 	if step.Activity != nil {
 		r.acts = append(r.acts, activityRow{project: s.Project, id: NewID(), issue: s.ID, Activity: *step.Activity})
 		s.Version++
 	}
 	if step.Change != "" {
-		r.changes = append(r.changes, s.change(step.Change, rec))
+		r.changes = append(r.changes, s.change(step, rec))
 	}
 }
 
 // change is what rules are asked about.
-func (s *sighted) change(kind issue.ChangeKind, rec *Record) issue.Change {
+func (s *sighted) change(step issue.Step, rec *Record) issue.Change {
 	return issue.Change{
-		ID: NewID(), Kind: kind, Project: s.Project, ProjectSlug: s.names.slug, ProjectName: s.names.name, Org: s.names.org,
+		ID: NewID(), Kind: step.Change, Flags: step.Flags, Project: s.Project, ProjectSlug: s.names.slug, ProjectName: s.names.name, Org: s.names.org,
 		Issue: s.ID, ShortID: project.ShortID(s.names.slug, s.Number), Title: rec.Title, Culprit: rec.Culprit, Type: string(rec.Type),
 		Level: rec.Level.String(), Platform: rec.Platform, Logger: rec.Logger, Release: rec.Release, Environment: rec.Environment,
-		EventID: rec.ID.String(), FirstSeen: s.FirstSeen, TimesSeen: s.TimesSeen, At: rec.ReceivedAt,
+		Status: s.state.Status.String(), Substatus: s.state.Substatus.String(), Priority: s.state.Priority.String(), Assignee: s.state.Assignee,
+		EventID: rec.ID.String(), FirstSeen: s.FirstSeen, LastSeen: s.LastSeen, TimesSeen: s.TimesSeen, UserCount: s.UserCount, At: rec.ReceivedAt,
 	}
 }
 

@@ -103,6 +103,16 @@ func (c *conditions) projectIDs() []int64 {
 	return ids
 }
 
+// organization is the slug of the organization that one of the projects belongs to.
+func (c *conditions) organization(id int64) string {
+	for _, p := range c.projects {
+		if p.ID == id {
+			return p.Organization
+		}
+	}
+	return ""
+}
+
 // textColumns are the fields that are one text column of issues.
 var textColumns = map[search.Field]string{
 	search.FieldType: "i.type", search.FieldPlatform: "i.platform", search.FieldLogger: "i.logger",

@@ -75,6 +75,8 @@ func TestSearchFindsWhatItSays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	w.want(1, "select count(*) from alert_outbox where change->>'kind' = 'assigned' and change->>'assignee' = $1 and change->>'actor' = $2", ann, fmt.Sprint(u.ID))
+	w.want(2, "select count(*) from alert_outbox where change->>'kind' in ('resolved', 'archived') and change->>'organization' = 'acme'")
 	shortA := "SHOP-" + fmt.Sprint(w.int("select number from issues where id = $1", ids["a"]))
 	for q, want := range map[string]string{
 		"": "abcdef", "is:unresolved": "adef", "is:resolved": "b", "is:archived": "c", "!is:unresolved": "bc", "is:resolved is:archived": "", "is:archived_forever": "c",
