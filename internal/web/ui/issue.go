@@ -2,7 +2,7 @@ package ui
 
 import (
 	"encoding/json"
-	"mime"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -25,23 +25,6 @@ const (
 	topTags       = 12 // tags
 	activityShown = 50
 )
-
-// selector reads which event a path names; none is the recommended one.
-func selector(word string) (postgres.EventSelector, error) {
-	switch word {
-	case "", "recommended":
-		return postgres.EventSelector{Which: postgres.EventRecommended}, nil
-	case "latest":
-		return postgres.EventSelector{Which: postgres.EventLatest}, nil
-	case "oldest":
-		return postgres.EventSelector{Which: postgres.EventOldest}, nil
-	}
-	id, err := event.ParseID(word)
-	if err != nil {
-		return postgres.EventSelector{}, fault.New(fault.Unknown, "There is no such event.")
-	}
-	return postgres.EventSelector{Which: postgres.EventByID, ID: id}, nil
-}
 
 // issueData is what the issue page shows, read side by side.
 type issueData struct {
@@ -146,28 +129,46 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 	for i := range page.Series.Counts {
 		page.Series.Labels = append(page.Series.Labels, d.from.AddDate(0, 0, i).Format("2 Jan"))
 	}
-	tagHref := func(key, value string) string {
-		s := listState{path: v.orgPath("/issues"), query: searchTerm(key, value), status: "all"}
-		return s.href(func(*listState) {})
-	}
 	if d.event != nil {
-		page.Event = view.NewEvent(d.event.Event, d.event.ReceivedAt, tagHref)
+		page.Event = view.NewEvent(d.event.Event, u.eventOptions(v, d))
+		for i := range page.Event.Tags {
+			t := &page.Event.Tags[i]
+			t.Without = v.searchHref("!" + searchTerm(t.Key, t.Value))
+		}
+		page.Event.Others = v.othersOf(d.event.Event.User)
 		v.showBeside(page.Event, d)
 		page.Nav = eventNav(d.event, v.orgPath("/issues/"+row.ShortID), word)
 	}
-	page.TagKeys = distributions(d.tags, tagHref)
-	page.Releases, page.Environments = shares(d.tags, "release", tagHref), shares(d.tags, "environment", tagHref)
+	page.TagKeys = distributions(d.tags, v.tagHref)
+	page.Releases, page.Environments = shares(d.tags, "release", v.tagHref), shares(d.tags, "environment", v.tagHref)
 	page.Activity = activity(d.activity, row)
 	return page
 }
 
-// searchTerm is the search for a tag, quoted as the language wants it.
-func searchTerm(key, value string) string {
-	if strings.ContainsAny(key, " \":()") {
-		key = strconv.Quote(key)
+// eventOptions is how the event is drawn: as the address and the reader's last choices have it.
+func (u *UI) eventOptions(v *visit, d *issueData) view.EventOptions {
+	q := v.r.URL.Query()
+	return view.EventOptions{
+		ReceivedAt: d.event.ReceivedAt, TagHref: v.tagHref, Look: u.stackLook(v), Open: q["open"], Thread: q.Get("thread"),
+		Href: v.eventHref(&d.row, d.event.Event.ID),
+		With: func(name, value string) string {
+			changed := maps.Clone(q)
+			if changed == nil {
+				changed = make(url.Values)
+			}
+			changed.Set(name, value)
+			return v.r.URL.EscapedPath() + "?" + changed.Encode()
+		},
 	}
-	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `*`, `\*`).Replace(value)
-	return key + `:"` + quoted + `"`
+}
+
+// othersOf is the address of the other issues of a user; empty when nobody knows who it was.
+func (v *visit) othersOf(u *event.User) string {
+	kind, value, ok := strings.Cut(u.Key(), ":")
+	if !ok {
+		return ""
+	}
+	return v.searchHref(searchTerm("user."+kind, value))
 }
 
 func eventNav(e *postgres.EventView, href, word string) view.EventNav {
@@ -275,29 +276,4 @@ func activityDetail(data []byte) string {
 		return ": " + d.Text
 	}
 	return ""
-}
-
-// eventJSON answers with the stored event, for programs and for reading in full.
-func (u *UI) eventJSON(v *visit) error {
-	if err := v.principal.Require(account.EventRead); err != nil {
-		return err
-	}
-	which, err := selector(v.param("event"))
-	if err != nil {
-		return err
-	}
-	row, err := u.findIssue(v)
-	if err != nil {
-		return err
-	}
-	e, err := u.Store.IssueEvent(v.r.Context(), row.Project, row.ID, which)
-	if err != nil {
-		return err
-	}
-	h := v.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": e.Event.ID.String() + ".json"}))
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
-	_, _ = v.w.Write(e.Payload) // the reader may have gone
-	return nil
 }

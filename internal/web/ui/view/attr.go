@@ -17,3 +17,19 @@ func describedBy(yes bool, id string) templ.Attributes {
 	}
 	return templ.Attributes{"aria-describedby": id, "aria-invalid": "true"}
 }
+
+// pressed marks the choice that holds.
+func pressed(yes bool) templ.Attributes {
+	if !yes {
+		return nil
+	}
+	return templ.Attributes{"aria-current": "true"}
+}
+
+// lazy names the address of what unfolds.
+func lazy(address string) templ.Attributes {
+	if address == "" {
+		return nil
+	}
+	return templ.Attributes{"data-body": address}
+}

@@ -1,7 +1,6 @@
 package view
 
 import (
-	"sort"
 	"strings"
 	"time"
 
@@ -30,16 +29,36 @@ type Event struct {
 	Stack       Stack // of an event without exceptions
 	Security    []Field
 	Request     *Request
-	User        []Pair
+	User        []Field
+	Others      string // address of the other issues of the user
 	Breadcrumbs []Crumb
 	Tags        []Tag
 	Contexts    []Block
+	Flags       []Pair
 	Extra       []Field
 	Packages    []Pair
 	Notes       []Note
+	Removed     []Note // what scrubbing took away
 	Feedback    []Words
 	Files       []File
-	Trace       string // exceptions as text
+	Highlights  []Highlight
+	Tree        []TreeLine // of a group of exceptions
+	Controls    []Control  // of the traces
+	Unresolved  []Note     // why frames stayed as they arrived
+	Thread      string     // the one whose trace is drawn
+	Href        string     // of the event's page; exports are below it
+}
+
+// EventOptions is what NewEvent needs besides the event.
+type EventOptions struct {
+	ReceivedAt time.Time
+	TagHref    func(key, value string) string // address of a search for a tag
+	Look       StackLook
+	Open       []string // frames that the address opens, such as "f-0-17"
+	Thread     string   // id of the thread to draw; empty: the one that crashed, else the current
+	Href       string   // of the event's page; empty: there is none, and everything is drawn at once
+	// With is the address of the page with one parameter changed; nil when it cannot change.
+	With func(name, value string) string
 }
 
 // Message is a log line.
@@ -49,19 +68,41 @@ type Message struct {
 	Params   string
 }
 
-// Thread is one thread with a trace.
+// Thread is one thread; the one that is Shown has its trace.
 type Thread struct {
 	ID    string
 	Name  string
 	Marks []string
 	Stack Stack
-	Open  bool
+	Shown bool
+}
+
+// label is the thread in a list to choose from.
+func (t *Thread) label() string {
+	text := "#" + t.ID
+	if t.Name != "" {
+		text += " " + cutText(t.Name, 60)
+	}
+	if len(t.Marks) > 0 {
+		text += " (" + strings.Join(t.Marks, ", ") + ")"
+	}
+	return text
+}
+
+// Highlight is a fact worth seeing first.
+type Highlight struct{ Name, Value, Href string }
+
+// Control is a choice of how traces are drawn; each choice is an address.
+type Control struct {
+	Label   string
+	Choices []Link
 }
 
 // Tag is a tag with the search that finds its like.
 type Tag struct {
 	Key, Value string
 	Href       string
+	Without    string // address of the search for issues that lack it
 }
 
 // Block is a named group of facts.
@@ -84,41 +125,58 @@ type EventSection struct {
 	Count     int
 }
 
-// NewEvent prepares an event. tagHref gives the address of a search for a tag.
-func NewEvent(ev *event.Event, receivedAt time.Time, tagHref func(key, value string) string) *Event {
+// NewEvent prepares an event.
+func NewEvent(ev *event.Event, o EventOptions) *Event {
 	v := &Event{
-		ID: ev.ID.String(), Timestamp: ev.Timestamp, ReceivedAt: receivedAt,
+		ID: ev.ID.String(), Timestamp: ev.Timestamp, ReceivedAt: o.ReceivedAt, Href: o.Href,
 		Level: LevelOf(ev.Level), Platform: ev.Platform, Release: ev.Release, Dist: ev.Dist,
 		Environment: ev.Environment, Server: ev.ServerName, Transaction: ev.Transaction, Logger: ev.Logger,
 	}
-	if d := receivedAt.Sub(ev.Timestamp); !ev.Timestamp.IsZero() && (d > time.Minute || d < -time.Minute) {
-		v.Skew = offset(receivedAt, ev.Timestamp)
+	if d := o.ReceivedAt.Sub(ev.Timestamp); !ev.Timestamp.IsZero() && (d > time.Minute || d < -time.Minute) {
+		v.Skew = offset(o.ReceivedAt, ev.Timestamp)
 	}
 	if ev.SDK != nil {
 		v.SDK = strings.TrimSpace(ev.SDK.Name + " " + ev.SDK.Version)
 	}
-	v.Exceptions = exceptions(ev)
-	if len(v.Exceptions) > 0 {
-		v.Trace = StackText(v.Exceptions)
-	} else {
-		v.Stack = stack(ev.Stacktrace, ev.Platform)
-	}
+	vs := &values{meta: ev.Meta}
+	v.traces(ev, vs, o)
 	v.Message = message(ev.LogEntry)
-	v.Threads = threads(ev)
-	v.Security = fields(ev.Security)
-	v.Request = request(ev.Request)
-	v.User = user(ev.User)
-	v.Breadcrumbs = breadcrumbs(ev)
+	v.Security = vs.fields("csp", ev.Security)
+	v.Request = request(vs, ev.Request)
+	v.User = user(vs, ev.User)
+	v.Breadcrumbs = breadcrumbs(vs, ev)
 	for _, t := range ev.Tags {
-		v.Tags = append(v.Tags, Tag{Key: t.Key, Value: t.Value, Href: tagHref(t.Key, t.Value)})
+		v.Tags = append(v.Tags, Tag{Key: t.Key, Value: t.Value, Href: o.TagHref(t.Key, t.Value)})
 	}
-	v.Contexts = contexts(ev.Contexts)
-	v.Extra = fields(ev.Extra)
+	v.Contexts, v.Flags = contexts(vs, ev.Contexts), flags(ev.Context("flags"))
+	v.Extra = vs.fields("extra", ev.Extra)
 	for _, m := range ev.Modules {
 		v.Packages = append(v.Packages, Pair{Key: m.Key, Value: m.Value})
 	}
-	v.Notes = notes(ev)
+	v.Notes, v.Removed = notes(ev)
+	v.Highlights = highlights(ev, o.TagHref)
 	return v
+}
+
+// traces adds everything that has frames.
+func (v *Event) traces(ev *event.Event, vs *values, o EventOptions) {
+	b := &stacks{values: vs, look: o.Look, event: ev, open: make(map[string]bool, len(o.Open))}
+	for _, id := range o.Open {
+		b.open[id] = true
+	}
+	if o.Href != "" {
+		b.bodies = o.Href + "/frames/"
+	}
+	v.Exceptions = b.exceptions()
+	v.Tree = tree(v.Exceptions)
+	if len(v.Exceptions) == 0 {
+		v.Stack = b.stack(ev.Stacktrace, "stacktrace", "s0", -1)
+	}
+	v.threads(b, o.Thread)
+	v.Unresolved = unresolved(ev)
+	if o.With != nil {
+		v.Controls = controls(ev, o)
+	}
 }
 
 // LevelOf gives a level its word; levels that nobody set count as errors, as on the wire.
@@ -155,41 +213,66 @@ func message(l *event.LogEntry) *Message {
 	return m
 }
 
-func threads(ev *event.Event) []Thread {
-	var list []Thread
+// threads lists the threads and draws one: the one asked for, else the first of those that crashed,
+// are current or have a trace. When exceptions have told what crashed, none is drawn unasked.
+func (v *Event) threads(b *stacks, asked string) {
+	ev, shown, rank := b.event, -1, 0
 	for i := range ev.Threads {
 		t := &ev.Threads[i]
-		v := Thread{ID: t.ID, Name: t.Name, Stack: stack(t.Stacktrace, ev.Platform)}
+		one := Thread{ID: t.ID, Name: t.Name}
+		r := 0
 		for _, m := range [...]struct {
 			is   *bool
 			word string
-		}{{t.Crashed, "crashed"}, {t.Current, "current"}, {t.Main, "main"}} {
+			rank int
+		}{{t.Crashed, "crashed", 3}, {t.Current, "current", 2}, {t.Main, "main", 0}} {
 			if m.is != nil && *m.is {
-				v.Marks = append(v.Marks, m.word)
+				one.Marks = append(one.Marks, m.word)
+				r = max(r, m.rank)
 			}
 		}
 		if t.State != "" {
-			v.Marks = append(v.Marks, t.State)
+			one.Marks = append(one.Marks, t.State)
 		}
-		v.Open = len(ev.Exceptions) == 0 && t.Crashed != nil && *t.Crashed
-		if v.Stack.Frames > 0 || v.Name != "" {
-			list = append(list, v)
+		if t.Stacktrace != nil && len(t.Stacktrace.Frames) > 0 {
+			r++
 		}
+		if asked != "" && t.ID == asked {
+			r = 10
+		}
+		if r > rank {
+			shown, rank = i, r
+		}
+		v.Threads = append(v.Threads, one)
 	}
-	return list
+	if shown < 0 || len(ev.Exceptions) > 0 && rank < 10 {
+		return
+	}
+	t := &v.Threads[shown]
+	t.Shown, v.Thread = true, t.ID
+	path := "threads.values." + Long0(shown)
+	if raw := ev.Threads[shown].RawStacktrace; raw != nil && b.look.Version == "raw" {
+		t.Stack = b.stack(raw, path+".raw_stacktrace", "q"+Long0(shown), -1)
+		return
+	}
+	t.Stack = b.stack(ev.Threads[shown].Stacktrace, path+".stacktrace", "t"+Long0(shown), -1)
 }
 
-func user(u *event.User) []Pair {
+func user(vs *values, u *event.User) []Field {
 	if u == nil {
 		return nil
 	}
-	var list []Pair
+	var list []Field
 	for _, p := range []Pair{
 		{"id", u.ID}, {"username", u.Username}, {"name", u.Name}, {"email", u.Email},
-		{"ip address", u.IPAddress}, {"segment", u.Segment},
+		{"ip_address", u.IPAddress}, {"segment", u.Segment},
 	} {
-		if p.Value != "" {
-			list = append(list, p)
+		at := Field{Name: strings.ReplaceAll(p.Key, "_", " "), Value: textValue(p.Value)}
+		if r, ok := vs.meta["user."+p.Key]; ok {
+			at.Value.remark(r)
+		}
+		if p.Value != "" || at.Value.Scrubbed {
+			list = append(list, at)
 		}
 	}
 	if len(u.Geo) > 0 {
@@ -197,9 +280,9 @@ func user(u *event.User) []Pair {
 		for _, g := range pairsOf(u.Geo) {
 			parts = append(parts, g.Value)
 		}
-		list = append(list, Pair{"place", strings.Join(parts, ", ")})
+		list = append(list, Field{"place", textValue(strings.Join(parts, ", "))})
 	}
-	return append(list, pairsOf(u.Data)...)
+	return append(list, vs.fields("user", u.Data)...)
 }
 
 // contextTitles are how well-known contexts are called.
@@ -207,9 +290,12 @@ var contextTitles = map[string]string{
 	"os": "Operating system", "app": "Application", "gpu": "Graphics", "cloud_resource": "Cloud resource", "culture": "Culture",
 }
 
-func contexts(list []event.Context) []Block {
+func contexts(vs *values, list []event.Context) []Block {
 	blocks := make([]Block, 0, len(list))
 	for _, c := range list {
+		if c.Name == "flags" && len(flags(c.Data)) > 0 {
+			continue // they have a section of their own
+		}
 		b := Block{Name: c.Name, Title: contextTitles[c.Name]}
 		if b.Title == "" && c.Name != "" {
 			b.Title = strings.ToUpper(c.Name[:1]) + strings.ReplaceAll(c.Name[1:], "_", " ")
@@ -221,57 +307,13 @@ func contexts(list []event.Context) []Block {
 			if m.Name == "type" && scalar(m.Value) == c.Name {
 				continue
 			}
-			b.Fields = append(b.Fields, Field{Name: m.Name, Value: valueOf(m.Value)})
+			b.Fields = append(b.Fields, Field{Name: m.Name, Value: vs.at("contexts."+c.Name+"."+m.Name, m.Value)})
 		}
 		if len(b.Fields) > 0 {
 			blocks = append(blocks, b)
 		}
 	}
 	return blocks
-}
-
-// notes lists the processing errors and the remarks about single fields.
-func notes(ev *event.Event) []Note {
-	var list []Note
-	told := make(map[string]bool) // the same problem may stand in both places
-	for _, e := range ev.Errors {
-		list = append(list, Note{Field: e.Name, What: strings.ReplaceAll(e.Type, "_", " "), Detail: cutText(compact(e.Value), 400)})
-		told[e.Type+" "+e.Name] = true
-	}
-	var remarks []Note
-	for path, m := range ev.Meta {
-		for _, e := range m.Errors {
-			if told[e.Kind+" "+path] {
-				continue
-			}
-			detail := ""
-			if len(m.Value) > 0 {
-				detail = cutText(compact(m.Value), 400)
-			}
-			remarks = append(remarks, Note{Field: path, What: strings.ReplaceAll(e.Kind, "_", " "), Detail: detail})
-		}
-		for _, r := range m.Remarks {
-			remarks = append(remarks, Note{Field: path, What: remarkWords(r), Detail: lengthWords(m.Length)})
-		}
-	}
-	sort.Slice(remarks, func(i, j int) bool { return remarks[i].Field < remarks[j].Field })
-	return append(list, remarks...)
-}
-
-func remarkWords(r event.Remark) string {
-	switch r.Rule {
-	case "!limit":
-		return "cut to its limit"
-	case "!config":
-		return "changed by the settings"
-	}
-	switch r.Kind {
-	case "x":
-		return "removed by rule " + r.Rule
-	case "m", "s", "p":
-		return "replaced by rule " + r.Rule
-	}
-	return "noted by rule " + r.Rule
 }
 
 func lengthWords(n int) string {
@@ -289,7 +331,8 @@ func (v *Event) Sections() []EventSection {
 			list = append(list, EventSection{id, title, n})
 		}
 	}
-	add("exception", "Exception", len(v.Exceptions))
+	add("highlights", "Highlights", len(v.Highlights))
+	add("exception", plural(len(v.Exceptions), "Exception", "Exceptions"), len(v.Exceptions))
 	if v.Message != nil {
 		add("message", "Message", 1)
 	}
@@ -303,8 +346,11 @@ func (v *Event) Sections() []EventSection {
 	add("breadcrumbs", "Breadcrumbs", len(v.Breadcrumbs))
 	add("tags", "Tags", len(v.Tags))
 	add("contexts", "Contexts", len(v.Contexts))
+	add("flags", "Flags", len(v.Flags))
+	add("feedback", "Feedback", len(v.Feedback))
+	add("attachments", "Attachments", len(v.Files))
 	add("extra", "Extra", len(v.Extra))
 	add("packages", "Packages", len(v.Packages))
-	add("notes", "Processing notes", len(v.Notes))
+	add("notes", "Processing", len(v.Notes)+len(v.Removed))
 	return list
 }

@@ -27,7 +27,7 @@ func prepare(t testing.TB, payload []byte) *Event {
 	ev.ID = event.ID{0xab, 0xcd}
 	ev.Normalize(event.Delivery{ReceivedAt: noon, Retention: 90 * 24 * time.Hour})
 	grouping.New(grouping.Newest(), grouping.Rules{}).Assign(ev)
-	return NewEvent(ev, noon, func(key, value string) string { return "/o/acme/issues?query=" + key })
+	return NewEvent(ev, EventOptions{ReceivedAt: noon, TagHref: func(key, value string) string { return "/o/acme/issues?query=" + key }})
 }
 
 func eventPage(t testing.TB, v *Event) []byte {

@@ -90,7 +90,9 @@ func TestHostileTextStaysText(t *testing.T) {
 		fill(reflect.ValueOf(&list).Elem(), attack, 0)
 		fill(reflect.ValueOf(&alerts).Elem(), attack, 0)
 		issue.Series.Labels, issue.Series.Counts = []string{attack}, []int64{1}
-		issue.Event = NewEvent(&ev, now, func(key, value string) string { return "/o/x/issues?query=" + key + value })
+		issue.Event = NewEvent(&ev, EventOptions{ReceivedAt: now, Href: "/o/x/issues/X-1/events/1",
+			TagHref: func(key, value string) string { return "/o/x/issues?query=" + key + value },
+			With:    func(name, value string) string { return "?" + name + "=" + value }})
 		list.Empty = NotEmpty
 		for i := range list.Rows {
 			list.Rows[i].Level = LevelOf(event.LevelError)
@@ -98,7 +100,11 @@ func TestHostileTextStaysText(t *testing.T) {
 		project := ProjectPage{}
 		fill(reflect.ValueOf(&project).Elem(), attack, 0)
 		for name, c := range map[string]interface{ page() []byte }{
-			"issue":   drawn(func(b *bytes.Buffer) error { return Render(t.Context(), b, Issue(p, issue)) }),
+			"issue": drawn(func(b *bytes.Buffer) error { return Render(t.Context(), b, Issue(p, issue)) }),
+			"raw": drawn(func(b *bytes.Buffer) error {
+				raw, _ := json.Marshal(map[string]any{attack: []string{attack}})
+				return Render(t.Context(), b, Raw(p, RawPage{ID: attack, Back: "/x", Download: "/x", Tree: NewRaw(raw)}))
+			}),
 			"list":    drawn(func(b *bytes.Buffer) error { return Render(t.Context(), b, List(p, list)) }),
 			"alerts":  drawn(func(b *bytes.Buffer) error { return Render(t.Context(), b, Alerts(p, alerts)) }),
 			"project": drawn(func(b *bytes.Buffer) error { return Render(t.Context(), b, ProjectDetail(p, project)) }),
@@ -135,7 +141,7 @@ var elements = func() map[string]bool {
 	set := map[string]bool{}
 	for e := range strings.FieldsSeq(`html head meta title link script body a nav main header div span p h1 h2 h3 form input label button select option
 		details summary ul ol li table thead tbody tr th td pre code svg path rect g time dl dt dd aside section article figure figcaption
-		strong b i br noscript mark x-copy x-list x-event x-wait x-zone kbd`) {
+		strong b i br noscript mark x-copy x-list x-event x-wait x-zone x-crumbs x-json textarea kbd`) {
 		set[e] = true
 	}
 	return set

@@ -1,12 +1,13 @@
 package view
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/event"
 )
 
-// Exception is one error of a chain, ready to draw.
+// Exception is one error of a chain or group, ready to draw.
 type Exception struct {
 	ID        string // of the element
 	Type      string
@@ -14,19 +15,25 @@ type Exception struct {
 	Module    string
 	Thrown    bool   // the one that reached the client; the others caused it
 	Relation  string // how it belongs to its parent: "__cause__", "errors[0]"
+	Parent    string // "ExceptionGroup", when it is a member of a group
+	Depth     int    // in the tree of a group, 0 for what was thrown
+	Members   int    // of a group, direct ones
 	Mechanism string
 	Handled   string // "handled", "unhandled", empty when nobody knows
 	Facts     []Pair // signal, errno, … of the mechanism
 	Help      string // link, http or https
+	Folded    bool   // far down a chain: unfolds on demand
 	Stack     Stack
+	Twins     []Twin // each frame as it is and as it arrived, when the reader asks for both
 }
 
-// Stack is a trace with the newest call first.
+// Stack is a trace in the reader's order.
 type Stack struct {
 	Runs    []FrameRun
 	Frames  int
 	InApp   int
-	Omitted int // older frames that are not drawn
+	Omitted int    // older frames that are not drawn
+	Dropped string // frames that the client left out, in words
 }
 
 // FrameRun is a stretch of frames of one kind. Runs of several frames that are not the
@@ -38,6 +45,7 @@ type FrameRun struct {
 
 // Frame is one call.
 type Frame struct {
+	ID       string // of the element: "f-2-17"
 	Function string
 	File     string
 	Line     int
@@ -47,11 +55,18 @@ type Frame struct {
 	Address  string
 	InApp    bool
 	Open     bool
-	Raised   bool // where the error was raised: the newest frame
+	Raised   bool   // where the error was raised: the newest frame
+	Tried    bool   // its function caught the error and raised another
+	Body     string // address of its source and variables, when they are not here
 	Code     []CodeLine
 	Vars     []Field
+	Link     string // to the source in its repository
 	Note     string // how it was resolved
+	Trust    string // how a native frame was found: "scan" and the like
 }
+
+// Twin is a frame as processing resolved it beside the frame that arrived.
+type Twin struct{ Now, Then Frame }
 
 // CodeLine is one line of source.
 type CodeLine struct {
@@ -61,7 +76,7 @@ type CodeLine struct {
 }
 
 // HasBody reports whether there is more than one line to show.
-func (f *Frame) HasBody() bool { return len(f.Code) > 0 || len(f.Vars) > 0 }
+func (f *Frame) HasBody() bool { return len(f.Code) > 0 || len(f.Vars) > 0 || f.Body != "" }
 
 // Where is the frame's place for copying: file:line:column.
 func (f *Frame) Where() string {
@@ -81,66 +96,100 @@ func (f *Frame) Where() string {
 	return string(b)
 }
 
-// maxFrames is how many frames of one trace a page draws; what is beyond is counted.
-const maxFrames = 250
-
-// exceptions prepares an event's chain with the thrown one first.
-func exceptions(ev *event.Event) []Exception {
-	list := make([]Exception, 0, len(ev.Exceptions))
-	for i := len(ev.Exceptions) - 1; i >= 0; i-- {
-		e := &ev.Exceptions[i]
-		x := Exception{
-			ID: "exception-" + Long0(i+1), Type: e.Type, Value: e.Value, Module: e.Module,
-			Thrown: i == len(ev.Exceptions)-1,
-		}
-		if m := e.Mechanism; m != nil {
-			x.Mechanism, x.Help = m.Type, webLink(m.HelpLink)
-			x.Relation = m.Source
-			if m.Handled != nil {
-				x.Handled = "unhandled"
-				if *m.Handled {
-					x.Handled = "handled"
-				}
-			}
-			x.Facts = append(pairsOf(m.Meta), pairsOf(m.Data)...)
-			if m.Description != "" {
-				x.Facts = append(x.Facts, Pair{Key: "description", Value: m.Description})
-			}
-		}
-		x.Stack = stack(e.Stacktrace, ev.Platform)
-		list = append(list, x)
-	}
-	return list
+// StackLook is how a reader wants traces.
+type StackLook struct {
+	Oldest   bool   // the outermost call first
+	Full     bool   // nothing folded
+	Absolute bool   // whole paths
+	Version  string // "" resolved, "raw" as it arrived, "both" side by side
 }
 
-// stack prepares a trace: newest call first, the frame to read first open, and stretches of frames
-// of others folded. A trace without any frame of the application's own is not folded at all.
-func stack(st *event.Stacktrace, platform string) Stack {
+// Bounds of what is drawn of traces.
+const (
+	maxFrames    = 250 // of one trace; what is beyond is counted
+	inlineBodies = 5   // frames whose source and variables come with the page
+)
+
+// stacks draws the traces of one event.
+type stacks struct {
+	values *values
+	look   StackLook
+	event  *event.Event
+	open   map[string]bool // frames that the address opens, by ID
+	bodies string          // address that the bodies of frames are below; empty: all come with the page
+	inline int             // bodies that came with the page so far
+}
+
+// stack prepares a trace: the frame to read first open, and stretches of frames of others folded. A
+// trace without any frame of the application's own is not folded at all. path is where the event has
+// it, n tells traces of one page apart, tried is the frame that caught the error, -1 for none.
+func (b *stacks) stack(st *event.Stacktrace, path, n string, tried int) Stack {
 	if st == nil {
 		return Stack{}
 	}
-	s := Stack{Frames: len(st.Frames)}
+	s := Stack{Frames: len(st.Frames), Dropped: dropped(st.FramesOmitted)}
 	for i := range st.Frames {
 		if ours(&st.Frames[i]) {
 			s.InApp++
 		}
 	}
 	s.Omitted = max(0, len(st.Frames)-maxFrames)
+	list := make([]Frame, 0, len(st.Frames)-s.Omitted)
 	opened := false
 	for i := len(st.Frames) - 1; i >= s.Omitted; i-- {
-		f := frame(&st.Frames[i], platform)
-		f.Raised = i == len(st.Frames)-1
-		if !opened && (f.InApp || s.InApp == 0) && f.HasBody() {
+		f := b.frame(&st.Frames[i], "f-"+n+"-"+Long0(i))
+		f.Raised, f.Tried = i == len(st.Frames)-1, i == tried
+		has := hasBody(&st.Frames[i])
+		if has && !opened && (f.InApp || s.InApp == 0) || b.open[f.ID] {
 			f.Open, opened = true, true
 		}
+		if has {
+			b.body(&f, &st.Frames[i], path+".frames."+Long0(i)+".vars", n+"-"+Long0(i))
+		}
+		list = append(list, f)
+	}
+	if b.look.Oldest {
+		for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
+			list[i], list[j] = list[j], list[i]
+		}
+	}
+	for _, f := range list {
 		s.add(f)
 	}
 	for i := range s.Runs {
 		r := &s.Runs[i]
-		r.Folded = s.InApp > 0 && len(r.Frames) > 1 && !r.Frames[0].InApp
+		r.Folded = !b.look.Full && s.InApp > 0 && len(r.Frames) > 1 && !r.Frames[0].InApp && !anyOpen(r.Frames)
 	}
 	return s
 }
+
+func anyOpen(list []Frame) bool {
+	for i := range list {
+		if list[i].Open {
+			return true
+		}
+	}
+	return false
+}
+
+// body adds the source and variables of a frame, or where they are to be had.
+func (b *stacks) body(f *Frame, from *event.Frame, vars, number string) {
+	if b.bodies != "" && !f.Open && (!f.InApp || b.inline >= inlineBodies) {
+		f.Body = b.bodies + number
+		return
+	}
+	b.inline++
+	b.fill(f, from, vars)
+}
+
+func (b *stacks) fill(f *Frame, from *event.Frame, vars string) {
+	f.Code = code(from, first(from.Lang, from.Platform, b.event.Platform))
+	for _, v := range from.Vars {
+		f.Vars = append(f.Vars, Field{Name: v.Name, Value: b.values.at(vars+"."+v.Name, v.Value)})
+	}
+}
+
+func hasBody(f *event.Frame) bool { return f.ContextLine != nil || len(f.Vars) > 0 }
 
 func (s *Stack) add(f Frame) {
 	if n := len(s.Runs); n > 0 && s.Runs[n-1].Frames[0].InApp == f.InApp {
@@ -150,13 +199,34 @@ func (s *Stack) add(f Frame) {
 	s.Runs = append(s.Runs, FrameRun{Frames: []Frame{f}})
 }
 
+// dropped tells which frames the client left out.
+func dropped(v event.Value) string {
+	var ends []int
+	if len(v) == 0 || v[0] != '[' {
+		return ""
+	}
+	members(v, func(_ string, item event.Value) {
+		if n, err := strconv.Atoi(string(item)); err == nil {
+			ends = append(ends, n)
+		}
+	})
+	if len(ends) != 2 || ends[1] <= ends[0] {
+		return ""
+	}
+	return counted(ends[1]-ends[0], "frame", "frames") + " left out by the client, after the first " + Long0(ends[0])
+}
+
 func ours(f *event.Frame) bool { return f.InApp != nil && *f.InApp }
 
-func frame(f *event.Frame, platform string) Frame {
+// frame is the line of a frame, without its body.
+func (b *stacks) frame(f *event.Frame, id string) Frame {
 	out := Frame{
-		Function: first(f.Function, f.RawFunction, f.Symbol), File: first(f.Filename, f.AbsPath),
+		ID: id, Function: first(f.Function, f.RawFunction, f.Symbol), File: first(f.Filename, f.AbsPath),
 		Line: f.Lineno, Col: f.Colno, Module: f.Module, Package: f.Package,
-		Address: f.InstructionAddr, InApp: ours(f),
+		Address: f.InstructionAddr, InApp: ours(f), Link: webLink(f.SourceLink),
+	}
+	if b.look.Absolute && f.AbsPath != "" {
+		out.File = f.AbsPath
 	}
 	if out.Function == "" {
 		out.Function = "<anonymous>"
@@ -164,9 +234,8 @@ func frame(f *event.Frame, platform string) Frame {
 	if f.Data.Sourcemap != "" {
 		out.Note = "resolved with " + f.Data.Sourcemap
 	}
-	out.Code = code(f, first(f.Lang, f.Platform, platform))
-	for _, v := range f.Vars {
-		out.Vars = append(out.Vars, Field{Name: v.Name, Value: valueOf(v.Value)})
+	if f.Trust != "" && f.Trust != "context" && f.Trust != "cfi" {
+		out.Trust = f.Trust
 	}
 	return out
 }
@@ -196,7 +265,7 @@ func code(f *event.Frame, language string) []CodeLine {
 	return lines
 }
 
-// StackText is a chain as plain text, for tickets and terminals.
+// StackText is a chain as plain text, for tickets and terminals: every frame, newest first.
 func StackText(list []Exception) string {
 	var sb strings.Builder
 	for i := range list {
@@ -231,4 +300,14 @@ func first(list ...string) string {
 		}
 	}
 	return ""
+}
+
+// raised reports whether the run has the frame where the error was raised.
+func (r *FrameRun) raised() bool {
+	for i := range r.Frames {
+		if r.Frames[i].Raised {
+			return true
+		}
+	}
+	return false
 }

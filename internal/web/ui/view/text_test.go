@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/tocsin-dev/tocsin/internal/event"
 	"unicode/utf8"
 )
 
@@ -84,9 +86,14 @@ func TestCurlSurvivesTheShell(t *testing.T) {
 			t.Errorf("%q: %q, %v", s, out, err)
 		}
 	}
-	r := &Request{Method: "POST", URL: "https://shop.example/pay", Query: []Pair{{"a", "1 2"}}, Headers: []Pair{{"X-A", "b'c"}, {"Host", "x"}}, Body: "{}"}
+	c := command{r: &event.Request{Method: "POST", URL: "https://shop.example/pay", Query: []event.Pair{{Key: "a", Value: "1 2"}},
+		Headers: []event.Pair{{Key: "X-A", Value: "b'c"}, {Key: "Host", Value: "x"}}}, body: "{}"}
 	want := `curl -X 'POST' 'https://shop.example/pay?a=1+2' \` + "\n" + `  -H 'X-A: b'\''c' \` + "\n" + `  --data-raw '{}'`
-	if got := curl(r); got != want {
+	if got := c.curl(); got != want {
+		t.Errorf("want %s\ngot  %s", want, got)
+	}
+	want = `http --raw '{}' 'POST' 'https://shop.example/pay?a=1+2' \` + "\n" + `  'X-A:b'\''c'`
+	if got := c.httpie(); got != want {
 		t.Errorf("want %s\ngot  %s", want, got)
 	}
 }

@@ -23,22 +23,49 @@ type Field struct {
 
 // Value is one JSON value to show.
 type Value struct {
-	Class    string // text, number, word (true, false, null), list, object, hidden
-	Short    string // on one line
-	Pretty   string // in full; empty when Short is all of it
-	Size     string // "3 entries"
-	Scrubbed bool
+	Class    string  // text, number, word (true, false, null), list, object
+	Short    string  // on one line
+	Pretty   string  // in full; empty when Short or Items are all of it
+	Items    []Field // of a list or object that unfolds
+	More     string  // what of it is not drawn: "12 more entries"
+	Size     string  // "3 entries"
+	Scrubbed bool    // something personal stood here
+	Rule     string  // which rule changed it, in words; empty when nobody knows
+	Trimmed  string  // that it was cut when it arrived: "was 12,000 characters"
 }
 
 // Bounds of what is shown of one value. The raw event has everything.
 const (
 	shortValue  = 160   // characters on one line
 	prettyValue = 20000 // bytes unfolded
+	treeShort   = 60    // characters up to which a list or object stays on its line
+	treeDepth   = 6     // levels that unfold
+	treeEntries = 60    // entries of one list or object
+	treeNodes   = 2000  // entries of all of a page
 )
 
-// valueOf prepares a value: texts without quotes marks, lists and objects on one line with the rest
-// to unfold.
-func valueOf(v event.Value) Value {
+// values prepares JSON values. It knows what processing said about the fields of the event.
+type values struct {
+	meta  event.Meta
+	nodes int // that were made so far
+}
+
+// at prepares the value at a path such as "extra.order": texts without quotes marks, lists and
+// objects on one line or as a tree to unfold.
+func (vs *values) at(path string, v event.Value) Value { return vs.node(path, v, 0) }
+
+func (vs *values) node(path string, v event.Value, depth int) Value {
+	vs.nodes++
+	out := vs.plain(path, v, depth)
+	if len(vs.meta) > 0 {
+		if r, ok := vs.meta[path]; ok {
+			out.remark(r)
+		}
+	}
+	return out
+}
+
+func (vs *values) plain(path string, v event.Value, depth int) Value {
 	if len(v) == 0 {
 		return Value{Class: "word", Short: "absent"}
 	}
@@ -46,18 +73,91 @@ func valueOf(v event.Value) Value {
 	case '"':
 		return textValue(unquote(v))
 	case '{', '[':
-		out := Value{Class: "object", Short: cutText(compact(v), shortValue), Size: entries(v)}
-		if len(out.Short) > 60 || strings.HasSuffix(out.Short, "…") {
-			out.Pretty = pretty(v)
-		}
-		if v[0] == '[' {
-			out.Class = "list"
-		}
-		return out
+		return vs.tree(path, v, depth)
 	case 't', 'f', 'n':
 		return Value{Class: "word", Short: string(v)}
 	}
 	return Value{Class: "number", Short: cutText(string(v), shortValue)}
+}
+
+// tree is a list or object: on its line when it is short and nothing was said about its parts.
+func (vs *values) tree(path string, v event.Value, depth int) Value {
+	out := Value{Class: "object", Short: cutText(compact(v), shortValue)}
+	if v[0] == '[' {
+		out.Class = "list"
+	}
+	if len(out.Short) <= treeShort && !vs.remarksBelow(path) {
+		return out
+	}
+	if depth >= treeDepth || vs.nodes >= treeNodes {
+		out.Size, out.Pretty = entries(v), pretty(v)
+		return out
+	}
+	n := 0
+	ok := members(v, func(name string, item event.Value) {
+		if n++; n <= treeEntries {
+			out.Items = append(out.Items, Field{Name: name, Value: vs.node(path+"."+name, item, depth+1)})
+		}
+	})
+	out.Size = counted(n, "entry", "entries")
+	if n > treeEntries {
+		out.More = counted(n-treeEntries, "more entry", "more entries") + "; the raw event has all of it"
+	}
+	if !ok || n == 0 {
+		out.Items, out.Pretty = nil, pretty(v)
+	}
+	return out
+}
+
+// remarksBelow reports whether something was said about a part of the value at path.
+func (vs *values) remarksBelow(path string) bool {
+	for p := range vs.meta {
+		if strings.HasPrefix(p, path) && len(p) > len(path) && p[len(path)] == '.' {
+			return true
+		}
+	}
+	return false
+}
+
+// remark adds what processing said about the value.
+func (v *Value) remark(r event.Remarks) {
+	for _, m := range r.Remarks {
+		switch {
+		case m.Rule == "!limit" || m.Rule == "!raw":
+			v.Trimmed = first(lengthWords(r.Length), "was longer")
+		case m.Kind == "a": // a note, nothing changed
+		default:
+			v.Scrubbed, v.Rule = true, remarkWords(m)
+			if v.Class == "word" && v.Short == "null" || v.Short == "" {
+				v.Short = "removed"
+			}
+		}
+	}
+}
+
+// members calls f with the direct members of a list or object, those of a list under their index.
+// It reports whether v could be read to its end.
+func members(v event.Value, f func(name string, item event.Value)) bool {
+	dec := jsontext.NewDecoder(bytes.NewReader(v), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if _, err := dec.ReadToken(); err != nil {
+		return false
+	}
+	for n := 0; dec.PeekKind() != '}' && dec.PeekKind() != ']'; n++ {
+		name := strconv.Itoa(n)
+		if v[0] == '{' {
+			token, err := dec.ReadToken()
+			if err != nil {
+				return false
+			}
+			name = token.String()
+		}
+		item, err := dec.ReadValue()
+		if err != nil {
+			return false
+		}
+		f(name, event.Value(bytes.Clone(item)))
+	}
+	return true
 }
 
 func textValue(s string) Value {
@@ -118,22 +218,8 @@ func pretty(v event.Value) string {
 
 // entries counts the direct members of a list or object.
 func entries(v event.Value) string {
-	dec := jsontext.NewDecoder(bytes.NewReader(v))
-	if _, err := dec.ReadToken(); err != nil {
-		return ""
-	}
 	n := 0
-	for dec.PeekKind() != '}' && dec.PeekKind() != ']' {
-		if v[0] == '{' {
-			if err := dec.SkipValue(); err != nil {
-				return ""
-			}
-		}
-		if err := dec.SkipValue(); err != nil {
-			return ""
-		}
-		n++
-	}
+	members(v, func(string, event.Value) { n++ })
 	return counted(n, "entry", "entries")
 }
 
@@ -163,12 +249,26 @@ func cutBytes(s string, n int) string {
 }
 
 // fields prepares an object's members.
-func fields(o event.Object) []Field {
+func (vs *values) fields(path string, o event.Object) []Field {
 	list := make([]Field, 0, len(o))
 	for _, m := range o {
-		list = append(list, Field{Name: m.Name, Value: valueOf(m.Value)})
+		list = append(list, Field{Name: m.Name, Value: vs.at(path+"."+m.Name, m.Value)})
 	}
 	return list
+}
+
+// pairs prepares texts, with what was said about each.
+func (vs *values) pairs(path string, list []event.Pair) []Field {
+	out := make([]Field, len(list))
+	for i, p := range list {
+		out[i] = Field{Name: p.Key, Value: textValue(p.Value)}
+		for _, at := range []string{path + "." + p.Key, path + "." + strconv.Itoa(i) + ".1"} {
+			if r, ok := vs.meta[at]; ok {
+				out[i].Value.remark(r)
+			}
+		}
+	}
+	return out
 }
 
 // pairsOf writes an object's members as texts.
@@ -191,3 +291,12 @@ func webLink(address string) string {
 
 // Long0 writes a number without grouping.
 func Long0(n int) string { return strconv.Itoa(n) }
+
+// quoteJSON is text as a JSON string.
+func quoteJSON(s string) event.Value {
+	b, err := jsontext.AppendQuote(nil, s)
+	if err != nil { // bytes that are no UTF-8
+		b, _ = jsontext.AppendQuote(nil, strings.ToValidUTF8(s, "\ufffd"))
+	}
+	return b
+}

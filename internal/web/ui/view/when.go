@@ -143,3 +143,16 @@ func plural(n int, one, many string) string {
 func counted(n int, one, many string) string {
 	return Long(int64(n)) + " " + plural(n, one, many)
 }
+
+// sized is a number of bytes for people: 612 bytes, 4.2 KiB, 31 MiB.
+func sized(n int64) string {
+	switch {
+	case n < 1<<10:
+		return counted(int(n), "byte", "bytes")
+	case n < 1<<20:
+		return strconv.FormatFloat(float64(n)/(1<<10), 'f', 1, 64) + " KiB"
+	case n < 1<<30:
+		return strconv.FormatFloat(float64(n)/(1<<20), 'f', 1, 64) + " MiB"
+	}
+	return strconv.FormatFloat(float64(n)/(1<<30), 'f', 1, 64) + " GiB"
+}

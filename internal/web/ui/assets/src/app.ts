@@ -6,10 +6,17 @@ import { List } from "./list";
 import { EventKeys } from "./event";
 import { Wait } from "./wait";
 import { Zone } from "./zone";
+import { Crumbs } from "./crumbs";
+import { Json } from "./json";
 import "./forms";
+import "./part";
+import "./frames";
+import "./sections";
 
 customElements.define("x-copy", Copy);
 customElements.define("x-list", List);
 customElements.define("x-event", EventKeys);
 customElements.define("x-wait", Wait);
 customElements.define("x-zone", Zone);
+customElements.define("x-crumbs", Crumbs);
+customElements.define("x-json", Json);

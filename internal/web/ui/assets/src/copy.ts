@@ -8,12 +8,17 @@ export class Copy extends HTMLElement {
     button.className = "copy";
     button.title = label;
     button.setAttribute("aria-label", label);
+    const words = this.getAttribute("words");
+    if (words) {
+      button.classList.add("worded");
+      button.textContent = words;
+    }
     const done = document.createElement("span");
     done.className = "sr";
     done.setAttribute("role", "status");
     this.append(button, done);
     button.addEventListener("click", async () => {
-      const ok = await copy(this.getAttribute("text") ?? "");
+      const ok = await this.text().then(copy, () => false);
       button.dataset.state = ok ? "done" : "failed";
       done.textContent = ok ? "Copied" : "Copying is not allowed here";
       setTimeout(() => {
@@ -22,9 +27,17 @@ export class Copy extends HTMLElement {
       }, 1500);
     });
   }
+
+  /** The text at hand, or what the address answers with. */
+  private async text(): Promise<string> {
+    const from = this.getAttribute("from");
+    if (!from) return this.getAttribute("text") ?? "";
+    const res = await fetch(from);
+    return res.ok ? res.text() : Promise.reject(new Error(`status ${res.status}`));
+  }
 }
 
-async function copy(text: string): Promise<boolean> {
+export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;
