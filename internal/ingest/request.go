@@ -33,7 +33,7 @@ const maxUserAgent = 1024
 // describe notes what a request says besides its credentials. fault.Invalid: no number of a project.
 func (s *Service) describe(r *http.Request, category outcome.Category) (*request, error) {
 	q := &request{
-		receivedAt: time.Now().UTC(),
+		receivedAt: s.clock.now(),
 		ip:         clientAddr(r, s.cfg.TrustedProxies),
 		userAgent:  clip(r.UserAgent(), maxUserAgent),
 		origin:     requestOrigin(r.Header),

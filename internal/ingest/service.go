@@ -27,6 +27,7 @@ type Service struct {
 	events   publisher
 	spool    *spool.Spool
 	blobs    blob.Store
+	clock    receiptClock
 	wake     chan struct{} // the spool has records
 	counters *quota.Counters
 	monitors *quota.Limiter // by monitor and environment
