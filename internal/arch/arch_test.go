@@ -17,13 +17,13 @@ const root = "github.com/tocsin-dev/tocsin/"
 // The layers, lowest first. A package imports what its row lists; "rows above" of CONTRIBUTING.md
 // are the named groups. Every package may import fault.
 var (
-	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump"}
+	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal"}
 	concepts = []string{"project", "account", "event", "filter", "scrub", "artifact", "grouping", "issue", "release", "monitor", "alert"}
 	adapters = []string{"bus", "postgres", "blob", "spool", "outbound", "geo", "delivery/...", "embedded/..."}
 	plumbing = []string{"app", "httpx", "telemetry", "bindings"}
 
 	allowed = map[string][]string{
-		"fault": {}, "dsn": {}, "envelope": {"outcome"}, "outcome": {}, "quota": {"outcome"}, "search": {}, "seal": {}, "minidump": {},
+		"fault": {}, "dsn": {}, "envelope": {"outcome"}, "outcome": {}, "quota": {"outcome"}, "search": {}, "seal": {}, "minidump": {}, "unreal": {},
 		"project": {"dsn", "quota"}, "account": {"project"}, "event": {}, "filter": {"event"}, "scrub": {"event"},
 		"artifact": {"event"}, "grouping": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
 		"alert": {"issue", "monitor"},

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/envelope"
-	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/minidump"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
@@ -60,15 +59,20 @@ func (s *Service) acceptMinidump(w http.ResponseWriter, r *http.Request) error {
 		return s.refuseCrash(q, err, crashReason(err))
 	}
 	env := crashEnvelope(f, dump)
-	if env.Header.EventID == (event.ID{}) {
+	return s.answerCrash(r.Context(), w, q, env)
+}
+
+// answerCrash takes a crash and answers the id of its event as text, in the form of a UUID.
+func (s *Service) answerCrash(ctx context.Context, w http.ResponseWriter, q *request, env *envelope.Envelope) error {
+	if env.Header.EventID == (envelope.ID{}) {
 		env.Header.EventID = newEventID()
 	}
-	if _, err := s.accept(r.Context(), q, env); err != nil && fault.KindOf(err) != fault.Limited {
+	if _, err := s.accept(ctx, q, env); err != nil && fault.KindOf(err) != fault.Limited {
 		return err
 	}
-	id := env.Header.EventID
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusOK)
+	id := env.Header.EventID
 	_, _ = fmt.Fprintf(w, "%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]) // the client may have gone; what it sent is kept
 	return nil
 }

@@ -65,6 +65,9 @@ func (g *rig) crash(name string, c call, files int) (id string, doc map[string]a
 	}
 	kept = map[string]event.Attachment{}
 	for _, raw := range g.companions(id, files) {
+		if raw.ItemType != event.ItemAttachment {
+			continue
+		}
 		a, content := g.file(raw)
 		if a.Type == typeMinidump && content != crashDump() {
 			g.t.Errorf("%s: %d bytes of another dump", name, len(content))

@@ -69,6 +69,7 @@ var routeTable = []route{
 	{"store", "POST GET", []string{"/api/{project}/store", "/api/store"}, (*Service).acceptStore},
 	{"security", "POST", []string{"/api/{project}/security", "/api/{project}/csp-report"}, (*Service).acceptSecurity},
 	{"minidump", "POST", []string{"/api/{project}/minidump"}, (*Service).acceptMinidump},
+	{"unreal", "POST", []string{"/api/{project}/unreal/{key}"}, (*Service).acceptUnreal},
 	{"attachments", "POST", []string{"/api/{project}/events/{event_id}/attachments"}, (*Service).acceptAttachments},
 	{"nel", "POST", []string{"/api/{project}/nel"}, (*Service).acceptNEL},
 	{"cron", "POST GET", []string{"/api/{project}/cron/{monitor}", "/api/{project}/cron/{monitor}/{key}"}, (*Service).acceptCron},

@@ -13,6 +13,7 @@ const (
 	ReasonInvalidMultipart   = "invalid_multipart"       // body is no form
 	ReasonInvalidMinidump    = "invalid_minidump"        // crash report without the mark of one
 	ReasonMissingMinidump    = "missing_minidump_upload" // form without a crash report
+	ReasonUnreal             = "process_unreal"          // crash archive of the Unreal Engine that is none
 	ReasonContentType        = "content_type"            // content type or encoding we do not read
 	ReasonPayload            = "payload"                 // body is neither JSON nor a wrapped form of it
 	ReasonTooLarge           = "too_large"               // followed by ":" and what was too large
