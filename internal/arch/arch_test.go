@@ -19,7 +19,7 @@ const root = "github.com/tocsin-dev/tocsin/"
 var (
 	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal"}
 	concepts = []string{"project", "account", "event", "filter", "scrub", "artifact", "grouping", "issue", "release", "monitor", "alert"}
-	adapters = []string{"bus", "postgres", "blob", "spool", "outbound", "geo", "delivery/...", "embedded/..."}
+	adapters = []string{"bus", "postgres", "blob", "spool", "disk", "outbound", "geo", "delivery/...", "embedded/..."}
 	plumbing = []string{"app", "httpx", "telemetry", "bindings"}
 
 	allowed = map[string][]string{
@@ -27,8 +27,8 @@ var (
 		"project": {"dsn", "quota"}, "account": {"project"}, "event": {}, "filter": {"event"}, "scrub": {"event"},
 		"artifact": {"event"}, "grouping": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
 		"alert": {"issue", "monitor"},
-		"bus":   {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "outbound": {}, "geo": {"event"},
-		"delivery": {"alert", "issue", "outbound", "seal"}, "embedded": {"bus"},
+		"bus":   {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},
+		"delivery": {"alert", "issue", "outbound", "seal"}, "embedded": {"bus", "disk"},
 		"bindings": join([]string{"bus", "/deploy"}, words, concepts),
 		"httpx":    words, "telemetry": words, "app": join(words, concepts, adapters, plumbing),
 		"ingest": nil, "processor": nil, "notifier": nil, "web": nil, "operator": nil, // nil: everything but each other

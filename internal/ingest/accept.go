@@ -180,13 +180,16 @@ func (s *Service) keep(ctx context.Context, q *request, env *envelope.Envelope, 
 // fullWait is how long clients are told to wait when neither queue nor spool takes an event.
 const fullWait = 60 * time.Second
 
+// backpressure tells clients to hold everything back until there is room again.
+var backpressure = quota.Limit{After: fullWait, Scope: quota.ScopeOrganization, Reason: outcome.ReasonBackpressure}
+
 // lost says how an event that could not be made durable is counted, and tells the client to wait
 // when that helps.
 func lost(err error, rec *receipt) (outcome.Kind, string) {
 	if fault.KindOf(err) != fault.Limited {
 		return outcome.Invalid, outcome.ReasonInternal
 	}
-	rec.limits = append(rec.limits, quota.Limit{After: fullWait, Scope: quota.ScopeOrganization, Reason: outcome.ReasonBackpressure})
+	rec.limits = append(rec.limits, backpressure)
 	return outcome.RateLimited, outcome.ReasonBackpressure
 }
 

@@ -3,6 +3,7 @@ package ingest
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -43,6 +44,9 @@ func cors(next http.Handler) http.Handler {
 // Rule: https://develop.sentry.dev/sdk/overview/#reading-the-response
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("X-Sentry-Error", headerText(fault.Public(err)))
+	if errors.Is(err, errDisk) {
+		w.Header().Set(quota.Header, quota.FormatHeader([]quota.Limit{backpressure}))
+	}
 	httpx.Error(w, r, err)
 }
 

@@ -15,6 +15,7 @@ type Config struct {
 	MaxCompressedBytes int64          `help:"Largest request body that has a content encoding, in bytes as sent." default:"20971520" env:"TOCSIN_MAX_COMPRESSED_BYTES"`
 	BodyMemoryBytes    int64          `help:"Memory that request bodies may take together, in bytes; a third is kept for bodies up to 1 MiB." default:"402653184" env:"TOCSIN_BODY_MEMORY_BYTES"`
 	SpoolBytes         int64          `help:"Disk space for events accepted while the queue is away, in bytes." default:"1073741824" env:"TOCSIN_SPOOL_BYTES"`
+	DiskReserveBytes   int64          `help:"Free space on the disk of --data, in bytes, below which nothing is accepted and clients are told to wait; 0 never refuses." default:"536870912" env:"TOCSIN_DISK_RESERVE_BYTES"`
 	LoaderBundle       string         `help:"Address of the JavaScript client that /js-sdk-loader scripts load; empty turns them off." default:"https://browser.sentry-cdn.com/10.78.0/bundle.min.js" env:"TOCSIN_LOADER_BUNDLE"`
 }
 
@@ -30,6 +31,8 @@ func (c Config) Validate() error {
 		return fault.New(fault.Invalid, "the largest envelope must hold the largest event")
 	case c.MaxCompressedBytes < 1:
 		return fault.New(fault.Invalid, "the largest compressed body must have at least one byte")
+	case c.DiskReserveBytes < 0:
+		return fault.New(fault.Invalid, "the space that stays free on the disk cannot be negative")
 	case c.BodyMemoryBytes < 3*smallBody:
 		return fault.New(fault.Invalid, "request bodies need at least %d bytes of memory", 3*smallBody)
 	case c.LoaderBundle != "" && !strings.HasPrefix(c.LoaderBundle, "https://") && !strings.HasPrefix(c.LoaderBundle, "http://"):

@@ -184,6 +184,7 @@ func TestKeyRateLimit(t *testing.T) {
 	t.Parallel()
 	queue := &memory{}
 	s := newTestService(t, testConfig(), queue)
+	s.counters = quota.NewCounters(nil, func() time.Time { return time.Unix(1_800_000_000, 0) }) // an hour begins
 	h := s.routes()
 	limited := "Sentry sentry_key=" + rateKey
 	for i := range 5 {

@@ -144,7 +144,7 @@ func quantities(it *envelope.Item, spec itemSpec, each func(outcome.Category, in
 	case countAttachment:
 		each(outcome.Attachment, max(size, 1))
 		each(outcome.AttachmentItem, 1)
-		if it.AttachmentType == "event.minidump" || it.AttachmentType == "event.applecrashreport" {
+		if isCrash(it) {
 			each(outcome.Error, 1)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/bus"
 	"github.com/tocsin-dev/tocsin/internal/envelope"
+	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/quota"
@@ -85,8 +86,9 @@ func (s *Service) giveBack(rules []rule, c outcome.Category, n int64) {
 }
 
 // enforce holds the items of an envelope to the quotas of its key. Items that a quota refuses are
-// counted and marked as done, and with the event all that belongs to it. It reports whether
-// anything is left.
+// counted and marked as done, and with the event all that belongs to it. A crash report that a quota
+// refuses is dropped alone and without a word to the client: its event, made of it before, is kept.
+// It reports whether anything is left.
 // Rule: getsentry/relay relay-server/src/utils/rate_limits.rs (EnvelopeLimiter)
 func (s *Service) enforce(ctx context.Context, q *request, env *envelope.Envelope, p *plan, rec *receipt) (left bool) {
 	rules := q.client.rules
@@ -111,8 +113,10 @@ func (s *Service) enforce(ctx context.Context, q *request, env *envelope.Envelop
 		case spec.needsID && p.limited:
 			why = reason
 		case it == p.main || spec.category == outcome.UnknownItem: // spent, and never limited
+		case isCrash(it) && p.main != nil: // its event has spent for the error
+			why = s.spendItem(ctx, rules, it, spec, &receipt{}, outcome.Error)
 		default:
-			why = s.spendItem(ctx, rules, it, spec, rec)
+			why = s.spendItem(ctx, rules, it, spec, rec, outcome.UnknownItem)
 		}
 		if why == "" {
 			left = true
@@ -127,15 +131,21 @@ func (s *Service) enforce(ctx context.Context, q *request, env *envelope.Envelop
 	return left || len(env.Items) == 0
 }
 
-// spendItem takes what an item counts in all of its categories, or nothing and returns the reason.
-func (s *Service) spendItem(ctx context.Context, rules []rule, it *envelope.Item, spec itemSpec, rec *receipt) (reason string) {
+// isCrash reports whether an item is a crash report, of which an event is made.
+func isCrash(it *envelope.Item) bool {
+	return it.Type == event.ItemAttachment && (it.AttachmentType == typeMinidump || it.AttachmentType == typeAppleReport)
+}
+
+// spendItem takes what an item counts in all of its categories but one that is paid for, or nothing
+// and returns the reason.
+func (s *Service) spendItem(ctx context.Context, rules []rule, it *envelope.Item, spec itemSpec, rec *receipt, paid outcome.Category) (reason string) {
 	type cost struct {
 		c outcome.Category
 		n int64
 	}
 	var taken []cost
 	quantities(it, spec, func(c outcome.Category, n int64) {
-		if reason != "" {
+		if reason != "" || c == paid {
 			return
 		}
 		if reason = s.spend(ctx, rules, c, n, rec); reason == "" {

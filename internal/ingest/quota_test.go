@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/project"
@@ -102,7 +105,80 @@ func TestAQuotaRefusesOnlyItsItems(t *testing.T) {
 	}
 }
 
-// TestRow100 is the conformance row: attachments count by their size.
+// TestRow99 is row 99: with a quota of nothing for attachments each is refused at once,
+// counted by its bytes and as an item.
+func TestRow99(t *testing.T) {
+	t.Parallel()
+	s := newTestService(t, testConfig(), &memory{})
+	s.projects.put(limitedProject(quota.Quota{ID: "files", Categories: []outcome.Category{outcome.Attachment}, Scope: quota.ScopeProject, Reason: "attachments_disabled"}))
+	w := envelopeTo(t, s.routes(), "{\"event_id\":\""+id+"\"}\n{\"type\":\"attachment\",\"length\":4,\"filename\":\"a\"}\nabcd\n")
+	if w.Code != http.StatusTooManyRequests || w.Header().Get(quota.Header) != "60:attachment:project:attachments_disabled" {
+		t.Errorf("got %d %q", w.Code, w.Header().Get(quota.Header))
+	}
+	counts := s.counts()
+	if items, bytes := sumOf(counts, outcome.AttachmentItem, outcome.RateLimited, "attachments_disabled"), sumOf(counts, outcome.Attachment, outcome.RateLimited, "attachments_disabled"); items != 1 || bytes != 4 {
+		t.Errorf("want 1 item of 4 bytes, got %d of %d", items, bytes)
+	}
+}
+
+// TestLimitedItemsTakeAndLeaveWhatBelongsToThem: a limit for files drops a crash report and leaves its
+// event, without a word; a limit for errors drops files and feedback with the event, unasked by their
+// own quotas; a limit for transactions takes the profile along; reports of clients always pass.
+// Rule: getsentry/relay relay-server/src/utils/rate_limits.rs (EnvelopeLimiter)
+func TestLimitedItemsTakeAndLeaveWhatBelongsToThem(t *testing.T) {
+	t.Parallel()
+	dump := `{"type":"attachment","attachment_type":"event.minidump","filename":"c.dmp","length":` + strconv.Itoa(len(crashDump())) + "}\n" + crashDump() + "\n"
+	file := "{\"type\":\"attachment\",\"length\":4,\"filename\":\"a\"}\nabcd\n"
+	report := "{\"type\":\"client_report\"}\n{}\n"
+	of := func(reason string, cs ...outcome.Category) quota.Quota {
+		return quota.Quota{ID: reason, Categories: cs, Scope: quota.ScopeProject, Reason: reason}
+	}
+	for name, c := range map[string]struct {
+		quotas []quota.Quota
+		body   string
+		status int
+		header string
+		queued []string // types of what is kept
+		counts map[outcome.Category]int64
+	}{
+		"crash": {[]quota.Quota{of("files", outcome.Attachment)}, "{}\n" + dump, 200, "", []string{"event"},
+			map[outcome.Category]int64{outcome.Attachment: int64(len(crashDump())), outcome.AttachmentItem: 1}},
+		"crash with a file": {[]quota.Quota{of("files", outcome.AttachmentItem)}, "{}\n" + dump + file, 200, "60:attachment_item:project:files", []string{"event"},
+			map[outcome.Category]int64{outcome.Attachment: int64(len(crashDump())) + 4, outcome.AttachmentItem: 2}},
+		"event": {[]quota.Quota{of("errors", outcome.Error), of("files", outcome.Attachment)}, event1(id, "{}") + file + "{\"type\":\"user_report\"}\n{\"comments\":\"a\"}\n" + report, 200, "60:error:project:errors", nil,
+			map[outcome.Category]int64{outcome.Error: 1, outcome.Attachment: 4, outcome.AttachmentItem: 1, outcome.Feedback: 1}},
+		"transaction": {[]quota.Quota{of("tx", outcome.Transaction)}, "{}\n{\"type\":\"transaction\"}\n{}\n{\"type\":\"profile\"}\n{}\n", 429, "60:transaction:project:tx", nil,
+			map[outcome.Category]int64{outcome.Transaction: 1, outcome.Span: 1, outcome.Profile: 1}},
+		"logs": {[]quota.Quota{of("bytes", outcome.LogByte)}, "{}\n{\"type\":\"log\",\"item_count\":2}\n{}\n", 429, "60:log_byte:project:bytes", nil,
+			map[outcome.Category]int64{outcome.LogItem: 2, outcome.LogByte: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			queue := &memory{}
+			s := newTestService(t, testConfig(), queue)
+			s.projects.put(limitedProject(c.quotas...))
+			w := envelopeTo(t, s.routes(), c.body)
+			if w.Code != c.status || w.Header().Get(quota.Header) != c.header {
+				t.Errorf("want %d %q, got %d %q", c.status, c.header, w.Code, w.Header().Get(quota.Header))
+			}
+			var queued []string
+			for _, raw := range queue.events {
+				queued = append(queued, raw.ItemType)
+			}
+			limited := map[outcome.Category]int64{}
+			for k, n := range s.counts() {
+				if k.Kind == outcome.RateLimited && n > 0 {
+					limited[k.Category] += n
+				}
+			}
+			if diff := cmp.Diff(c.queued, queued) + cmp.Diff(c.counts, limited); diff != "" {
+				t.Errorf("kept and limited (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRow100 is row 100: attachments count by their size.
 func TestRow100(t *testing.T) {
 	t.Parallel()
 	s := newTestService(t, testConfig(), &memory{})

@@ -67,7 +67,8 @@ func (s *Service) newRequest(r *http.Request, category outcome.Category) (*reque
 }
 
 // admit finds the client of a key and asks whether it may send from the request's origin.
-// fault.Denied when not, which is counted; fault.Unavailable before projects are known.
+// fault.Denied when not, which is counted; fault.Unavailable before projects are known; fault.Limited
+// while there is no room on the disk.
 func (s *Service) admit(q *request, auth dsn.Auth) error {
 	c, err := s.projects.lookup(auth.Key, q.project)
 	if err == errUntold {
@@ -88,6 +89,10 @@ func (s *Service) admit(q *request, auth dsn.Auth) error {
 	if !originAllowed(q.origin, c.origins) {
 		s.drop(q, q.category, outcome.Invalid, outcome.ReasonCORS, 1)
 		return errOrigin
+	}
+	if err := s.guard.check(); err != nil {
+		s.drop(q, q.category, outcome.RateLimited, outcome.ReasonBackpressure, 1)
+		return err
 	}
 	return nil
 }

@@ -40,6 +40,10 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
+	s.guard.dir, s.guard.reserve = k.DataDir, cfg.DiskReserveBytes
+	if err := s.guard.look(ctx); err != nil {
+		return err
+	}
 	s.counters = quota.NewCounters(grants(k.Bus), nil)
 	ledger := &reporter{tallies: []*outcome.Tally{&s.tally, &s.received}, batches: outcomes, path: filepath.Join(k.DataDir, "outcomes.json")}
 	ledger.recover(ctx)
@@ -51,6 +55,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) (err error) {
 		return bindings.Projects.Watch(ctx, k.Bus, func(key string, v *project.Snapshot) { projects.take(key, v) }, projects.synced)
 	})
 	k.Go(ctx, "spool forwarder", s.forward)
+	k.Every(ctx, "disk guard", guardEvery, s.guard.look)
 	k.Every(ctx, "outcome report", reportEvery, ledger.report)
 	k.Every(ctx, "project copy", saveEvery, projects.save)
 

@@ -28,6 +28,7 @@ type Service struct {
 	spool    *spool.Spool
 	blobs    blob.Store
 	clock    receiptClock
+	guard    guard
 	wake     chan struct{} // the spool has records
 	counters *quota.Counters
 	monitors *quota.Limiter // by monitor and environment
@@ -177,6 +178,9 @@ func (s *Service) answerHealth(w http.ResponseWriter, r *http.Request) error {
 func (s *Service) ready(context.Context) error {
 	if s.spool.Bytes() >= s.cfg.SpoolBytes-int64(2*s.cfg.MaxEventBytes) {
 		return fault.New(fault.Unavailable, "the spool is full")
+	}
+	if s.guard.check() != nil {
+		return fault.New(fault.Unavailable, "the disk is nearly full")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/tocsin-dev/tocsin/internal/bus"
+	"github.com/tocsin-dev/tocsin/internal/disk"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 )
 
@@ -66,11 +67,11 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{o: o, log: o.Log, maxStore: o.MaxStoreBytes, secrets: map[string]string{}}
 	if s.maxStore == 0 {
-		free, err := freeBytes(o.Dir)
+		room, err := disk.At(o.Dir)
 		if err != nil {
 			return nil, fault.Wrap(err, fault.Unavailable, "read the free disk space")
 		}
-		s.maxStore = min(max(free/10*3, leastStore), mostStore)
+		s.maxStore = min(max(room.Free/10*3, leastStore), mostStore)
 	}
 	for _, identity := range o.Graph.Identities() {
 		s.secrets[identity] = rand.Text()

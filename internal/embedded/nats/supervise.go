@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"syscall"
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/tocsin-dev/tocsin/internal/disk"
 )
 
 const (
@@ -76,8 +77,8 @@ func (s *Server) restart(ctx context.Context) {
 			return
 		case <-time.After(pause):
 		}
-		if percent, err := freePercent(s.o.Dir); err != nil || percent < leastFree {
-			s.log.ErrorContext(ctx, "embedded broker waits for disk space", "err", err, "free_percent", percent)
+		if room, err := disk.At(s.o.Dir); err != nil || room.Percent() < leastFree {
+			s.log.ErrorContext(ctx, "embedded broker waits for disk space", "err", err, "free_percent", room.Percent())
 			continue
 		}
 		err := s.launch()
@@ -91,22 +92,6 @@ func (s *Server) restart(ctx context.Context) {
 		s.log.ErrorContext(ctx, "embedded broker did not restart", "err", err)
 		s.halt()
 	}
-}
-
-func freeBytes(dir string) (int64, error) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return 0, err
-	}
-	return int64(st.Bavail) * st.Bsize, nil
-}
-
-func freePercent(dir string) (int, error) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return 0, err
-	}
-	return int(st.Bavail * 100 / max(st.Blocks, 1)), nil
 }
 
 // logger passes the server's log on, in its own words.
