@@ -67,7 +67,7 @@ func routes(k *app.Kit, cfg Config) (http.Handler, error) {
 		return nil, err
 	}
 	pages := ui.New(ui.Options{
-		Store: k.Store, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Test: test.Do, Redeliver: redeliver.Do,
+		Store: k.Store, Blobs: k.Blobs, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Test: test.Do, Redeliver: redeliver.Do,
 	})
 	programs := pages.WithReader(api.New(api.Options{
 		Store: k.Store, Blobs: k.Blobs, BaseURL: k.BaseURL(), Release: strings.TrimPrefix(telemetry.Version(), "tocsin@"), Key: key,

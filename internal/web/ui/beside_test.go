@@ -31,7 +31,7 @@ func TestThePageShowsFilesAndWhatUsersWrote(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := b.page("/o/default/issues/DEFAULT-1")
-	for _, want := range []string{"&lt;b&gt;screen&lt;/b&gt;.png", "1,234 bytes", "evil.svg", "it &lt;i&gt;broke&lt;/i&gt;", "Ann", "/attachments/2/?download=1", `<img src="/api/0/projects/default/`} {
+	for _, want := range []string{"&lt;b&gt;screen&lt;/b&gt;.png", "1.2 KiB", "evil.svg", "it &lt;i&gt;broke&lt;/i&gt;", "Ann", "/attachments/2/?download=1", `<img src="/api/0/projects/default/`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -36,6 +36,8 @@ type issueData struct {
 	activity []postgres.Activity
 	series   []int64
 	from     time.Time // of the first bucket of series
+	newer    int       // events of the issue, up to postgres.MaxEventRank
+	people   []postgres.Person
 }
 
 // seriesDays is how far back the chart of an issue goes.
@@ -48,7 +50,9 @@ func (u *UI) readIssue(v *visit, row postgres.IssueRow, which postgres.EventSele
 		found, err := u.Store.IssueEvent(ctx, row.Project, row.ID, which)
 		if err == nil {
 			d.event = &found
-			err = u.readBeside(ctx, d)
+			if err = u.readBeside(ctx, d); err == nil {
+				d.newer, err = u.Store.EventRank(ctx, row.Project, row.ID, found.ReceivedAt, found.Event.ID)
+			}
 		} else if fault.KindOf(err) == fault.Unknown && which.Which != postgres.EventByID {
 			err = nil
 		}
@@ -59,6 +63,9 @@ func (u *UI) readIssue(v *visit, row postgres.IssueRow, which postgres.EventSele
 		return err
 	})
 	g.Go(func() (err error) {
+		if d.people, err = u.Store.Members(ctx, v.principal.Organization.ID); err != nil {
+			return err
+		}
 		if d.activity, err = u.Store.Activities(ctx, row.Project, row.ID, activityShown); err != nil {
 			return err
 		}
@@ -113,14 +120,9 @@ func (u *UI) findIssue(v *visit) (postgres.IssueRow, error) {
 
 func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 	row := &d.row
-	kind, value := titleParts(row)
 	page := view.IssuePage{
-		ID: strconv.FormatInt(row.ID, 10), ShortID: row.ShortID, Type: kind, Value: value, Culprit: row.Culprit, Project: row.ProjectName,
-		Level: view.LevelOf(row.Level), Badge: badge(row, v.base.Now), Priority: row.Priority.String(),
-		Resolved: row.Status == issue.Resolved, Archived: row.Status == issue.Archived, Unhandled: row.IsUnhandled,
-		Events: row.TimesSeen, Users: row.UserCount, FirstSeen: row.FirstSeen, LastSeen: row.LastSeen,
-		FirstRel: row.FirstRelease, LastRel: row.LastRelease, Resolution: resolutionWords(row.Resolution),
-		Action: v.orgPath("/issues"), Here: v.r.URL.RequestURI(),
+		IssueHead: u.issueHead(v, row, d.people, ""), Events: row.TimesSeen, Users: row.UserCount, FirstSeen: row.FirstSeen, LastSeen: row.LastSeen,
+		FirstRel: row.FirstRelease,
 	}
 	page.Series = view.Series{Counts: d.series, Unit: "day"}
 	if len(d.series) != seriesDays {
@@ -137,10 +139,20 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 		}
 		page.Event.Others = v.othersOf(d.event.Event.User)
 		v.showBeside(page.Event, d)
-		page.Nav = eventNav(d.event, v.orgPath("/issues/"+row.ShortID), word)
+		page.Nav = eventNav(d, v.orgPath("/issues/"+row.ShortID), word)
+		page.Older, page.Newer, page.Markdown = page.Nav.Older, page.Nav.Newer, v.eventHref(row, d.event.Event.ID)+"/markdown"
+		page.Link = u.BaseURL + v.eventHref(row, d.event.Event.ID)
 	}
 	page.TagKeys = distributions(d.tags, v.tagHref)
+	for i := range page.TagKeys {
+		page.TagKeys[i].Href = v.orgPath("/issues/"+row.ShortID) + "/tags"
+	}
 	page.Releases, page.Environments = shares(d.tags, "release", v.tagHref), shares(d.tags, "environment", v.tagHref)
+	for i := range page.Releases {
+		if page.Releases[i].Name == row.FirstRelease {
+			page.Releases[i].Mark = "first"
+		}
+	}
 	page.Activity = activity(d.activity, row)
 	return page
 }
@@ -171,7 +183,8 @@ func (v *visit) othersOf(u *event.User) string {
 	return v.searchHref(searchTerm("user."+kind, value))
 }
 
-func eventNav(e *postgres.EventView, href, word string) view.EventNav {
+func eventNav(d *issueData, href, word string) view.EventNav {
+	e := d.event
 	at := func(id event.ID) string {
 		if id.IsZero() || id == e.Event.ID {
 			return ""
@@ -180,7 +193,13 @@ func eventNav(e *postgres.EventView, href, word string) view.EventNav {
 	}
 	n := view.EventNav{
 		Which: word, First: at(e.First), Older: at(e.Prev), Newer: at(e.Next), Last: at(e.Last),
-		Recommended: href, JSON: href + "/events/" + e.Event.ID.String() + "/json",
+		Recommended: href, JSON: href + "/events/" + e.Event.ID.String() + "/json", All: href + "/events",
+	}
+	switch total := max(d.row.TimesSeen, int64(d.newer)+1); {
+	case d.newer >= postgres.MaxEventRank:
+		n.Rank = "an older one of " + view.Long(total)
+	default:
+		n.Rank = "event " + view.Long(total-int64(d.newer)) + " of " + view.Long(total)
 	}
 	if word == "" {
 		n.Which = "recommended"
@@ -242,10 +261,7 @@ func activity(list []postgres.Activity, row *postgres.IssueRow) []view.ActivityE
 	for _, a := range list {
 		e := view.ActivityEntry{Who: "Tocsin", What: activityWords[a.Type], At: a.CreatedAt}
 		if a.User != nil {
-			e.Who = a.User.Name
-			if e.Who == "" {
-				e.Who, _, _ = strings.Cut(a.User.Email, "@")
-			}
+			e.Who = personName(*a.User)
 		}
 		if e.What == "" {
 			e.What = strings.ReplaceAll(string(a.Type), "_", " ")

@@ -10,21 +10,27 @@ import (
 	"time"
 )
 
-func TestTheIssuePageShowsTheEvent(t *testing.T) {
-	t.Parallel()
+// chained is an event with a chain of exceptions.
+func chained(t *testing.T) string {
+	t.Helper()
 	body, err := os.ReadFile("view/testdata/chained.json")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(body)
+}
+
+func TestTheIssuePageShowsTheEvent(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
-	id := s.report(string(body), time.Now())
+	id := s.report(chained(t), time.Now())
 	s.settle()
 	page := s.signedIn().page("/o/default/issues/DEFAULT-1")
 	for _, want := range []string{
 		"PaymentError", "could not charge order A-1001", "caused by", "RangeError", "chargeCard", "/srv/app/charge.js:32:28", "raised here",
 		"2 frames of libraries", "<details open>", "Local variables", "[Filtered]", "Breadcrumbs", "button#buy", "/api/cart", "ada@example.com",
 		"curl -X &#39;POST&#39;", "coupon", "tenant", "north", "v20.1.0", "drawer", "koa", "sentry.javascript.node 10.1.0", "production", "shop@2.4.1",
-		"first saw the issue", "unhandled", id.String(), "Resolve in next release", "/o/default/issues?query=tenant%3A%22north%22&amp;status=all",
+		"first saw the issue", "unhandled", id.String(), "In the next release", "/o/default/issues?query=tenant%3A%22north%22&amp;status=all",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/alert"
+	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
@@ -27,6 +28,7 @@ type Options struct {
 	BaseURL   string // address of the pages; https makes cookies secure
 	IngestURL string // address in DSNs; empty: BaseURL
 	Key       *seal.Key
+	Blobs     blob.Store // of what came with events
 	// Test sends a sample alert, Redeliver queues finished deliveries again.
 	Test      func(context.Context, alert.TestRequest) (alert.TestResult, error)
 	Redeliver func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error)
@@ -76,11 +78,17 @@ func (u *UI) routes() http.Handler {
 		r.Get("/issues", u.page(u.issues))
 		r.Post("/issues", u.page(u.changeIssues))
 		r.Get("/issues/{issue}", u.page(u.issue))
+		r.Post("/issues/{issue}", u.page(u.changeIssue))
+		r.Get("/issues/{issue}/events", u.page(u.issueEvents))
+		r.Get("/issues/{issue}/tags", u.page(u.issueTags))
+		r.Get("/issues/{issue}/activity", u.page(u.issueActivity))
+		r.Get("/issues/{issue}/attachments", u.page(u.issueFiles))
 		r.Get("/issues/{issue}/events/{event}", u.page(u.issue))
 		r.Get("/issues/{issue}/events/{event}/json", u.page(u.eventJSON))
 		r.Get("/issues/{issue}/events/{event}/raw", u.page(u.eventRaw))
 		r.Get("/issues/{issue}/events/{event}/trace", u.page(u.eventTrace))
 		r.Get("/issues/{issue}/events/{event}/markdown", u.page(u.eventMarkdown))
+		r.Get("/issues/{issue}/events/{event}/attachments/{file}", u.page(u.eventFile))
 		r.Get("/issues/{issue}/events/{event}/frames/{frame}", u.page(u.eventFrame))
 		r.Get("/e/{event}", u.page(u.permalink))
 		r.Get("/projects", u.page(u.projects))

@@ -2,30 +2,45 @@ package view
 
 import "time"
 
+// IssueHead is what every page of an issue has above it.
+type IssueHead struct {
+	ID          string
+	ShortID     string
+	Type        string
+	Value       string
+	Culprit     string
+	Project     string
+	Level       Level
+	Badge       Badge
+	Priority    string // low, medium, high
+	Resolved    bool
+	Archived    bool
+	Unhandled   bool
+	Resolution  string // how far a resolution reaches
+	LastRel     string // newest release it was seen in
+	Action      string // where the forms go
+	Here        string // to come back to
+	Link        string // whole address, for copying
+	Markdown    string // address of the issue as Markdown; empty: no event is kept
+	Assignees   []Choice
+	Unassigned  bool
+	Assignee    string // who has it, in words
+	Tabs        []Link
+	CanWrite    bool
+	Older       string // address of the next event, for keys
+	Newer       string
+	ReleaseName string // short form of LastRel
+}
+
 // IssuePage is one issue with one of its events.
 type IssuePage struct {
-	ID         string
-	ShortID    string
-	Type       string
-	Value      string
-	Culprit    string
-	Project    string
-	Level      Level
-	Badge      Badge
-	Priority   string
-	Resolved   bool
-	Archived   bool
-	Unhandled  bool
-	Events     int64
-	Users      int64
-	FirstSeen  time.Time
-	LastSeen   time.Time
-	FirstRel   string
-	LastRel    string
-	Resolution string // how far a resolution reaches
-	Series     Series
-	Action     string // where the forms go
-	Here       string // to come back to
+	IssueHead
+	Events    int64
+	Users     int64
+	FirstSeen time.Time
+	LastSeen  time.Time
+	FirstRel  string
+	Series    Series
 
 	Event *Event // nil when no event is kept any more
 	Nav   EventNav
@@ -40,13 +55,15 @@ type IssuePage struct {
 type EventNav struct {
 	Which                     string // latest, oldest, recommended, empty for one by id
 	First, Older, Newer, Last string
-	Recommended, JSON         string
+	Recommended, JSON, All    string
+	Rank                      string // "event 3 of 1,204"
 }
 
 // Distribution is a tag and how its values share the events.
 type Distribution struct {
 	Key    string
-	Others int64 // values beyond those listed
+	Href   string // of all its values
+	Others int64  // values beyond those listed
 	Top    []Share
 }
 
@@ -58,6 +75,7 @@ type Share struct {
 	Percent int // 0 to 100
 	Words   string
 	Since   time.Time // zero: not shown
+	Mark    string    // "first seen in"
 }
 
 // NewShare computes the part of one value.
@@ -74,4 +92,53 @@ type ActivityEntry struct {
 	Who  string
 	What string
 	At   time.Time
+}
+
+// EventsPage lists the events of an issue.
+type EventsPage struct {
+	IssueHead
+	Rows         []EventLine
+	Newer, Older string // addresses
+}
+
+// EventLine is one event in a list.
+type EventLine struct {
+	Href        string
+	ID          string
+	At          time.Time
+	Level       Level
+	Title       string
+	Release     string
+	Environment string
+	User        string
+	URL         string
+}
+
+// TagsPage tells how the tags of an issue differ from what is usual in its project.
+type TagsPage struct {
+	IssueHead
+	Contrast []Contrast // largest difference first
+	All      []Distribution
+	Sample   string // what the project's shares were computed from
+}
+
+// Contrast is the share of one value here and in the project.
+type Contrast struct {
+	Key, Value string
+	Href       string
+	Here       int // percent
+	Usual      int // percent
+	Words      string
+}
+
+// ActivityPage is everything that happened to an issue.
+type ActivityPage struct {
+	IssueHead
+	Activity []ActivityEntry
+}
+
+// FilesPage lists the files of an issue's events.
+type FilesPage struct {
+	IssueHead
+	Files []File
 }

@@ -386,7 +386,7 @@ func stackControls(v *Event) templ.Component {
 			}
 		}
 		if v.Href != "" {
-			templ_7745c5c3_Err = CopyFrom("stack trace", v.Href+"/trace").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = CopyFrom("stack trace", v.Href+"/trace", "Copy trace").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
