@@ -40,6 +40,7 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 	dst = appendObject(dst, "extra", e.Extra)
 	dst = appendModules(dst, e.Modules)
 	dst = appendTexts(dst, "fingerprint", e.Fingerprint)
+	dst = appendText(dst, "grouping_config", e.GroupedBy)
 	dst = appendObject(dst, "measurements", e.Measurements)
 	dst = appendValue(dst, "spans", e.Spans)
 	dst = appendInteger(dst, "main_exception_id", e.MainExceptionID)

@@ -123,7 +123,13 @@ func (d *decoding) scalar(key string) bool {
 		d.project()
 	case "main_exception_id":
 		e.MainExceptionID = d.integerPointer(key)
-	case "version", "key_id", "ingest_path", "grouping_config", "breakdowns", "scraping_attempts", "_metrics", "_dsc":
+	case "grouping_config":
+		if d.kind() == '"' {
+			e.GroupedBy = d.str(key)
+		} else {
+			d.skip(maxDepth) // a client's idea of it
+		}
+	case "version", "key_id", "ingest_path", "breakdowns", "scraping_attempts", "_metrics", "_dsc":
 		d.skip(maxDepth) // ours to decide; what a client says about them is ignored
 	default:
 		return false

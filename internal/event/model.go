@@ -99,6 +99,7 @@ type Event struct {
 	Extra             Object
 	Modules           []Pair // package name and version
 	Fingerprint       []string
+	GroupedBy         string // version and rules of grouping that made the hashes; set by the processor
 	DebugMeta         Object // sdk_info, images
 	SDK               *SDK
 	// MainExceptionID is mechanism.exception_id of the exception that titles the event, when the
@@ -335,6 +336,24 @@ type ProcessingError struct {
 	Type  string // invalid_data, clock_drift, future_timestamp, value_too_long, js_missing_source …
 	Name  string // dotted path of the field
 	Value Value  // what was sent, when small
+}
+
+// Note adds a processing error, unless the event has one like it or too many.
+func (e *Event) Note(p ProcessingError) {
+	if len(e.Errors) >= maxErrors {
+		return
+	}
+	for _, have := range e.Errors {
+		if have.Type == p.Type && have.Name == p.Name {
+			return
+		}
+	}
+	e.Errors = append(e.Errors, p)
+}
+
+// TextValue is text as a value.
+func TextValue(text string) Value {
+	return Value(appendString(nil, text))
 }
 
 // Meta is the remarks about single fields, by dotted path ("exception.values.0.value").

@@ -77,6 +77,39 @@ func newGroupTree(all []*event.Exception) (*groupTree, bool) {
 	return t, true
 }
 
+// brokenChain reports whether exceptions of an event say of each other what cannot be: two have one
+// id, one is its own parent, or parents form a circle. Such a chain is grouped as it was sent.
+func brokenChain(ev *event.Event) bool {
+	if len(ev.Exceptions) < 2 {
+		return false
+	}
+	parents := make(map[int]int, len(ev.Exceptions))
+	for i := range ev.Exceptions {
+		m := ev.Exceptions[i].Mechanism
+		if m == nil || m.ExceptionID == nil {
+			continue
+		}
+		id, parent := *m.ExceptionID, -1
+		if _, twice := parents[id]; twice {
+			return true
+		}
+		if m.ParentID != nil {
+			parent = *m.ParentID
+		}
+		parents[id] = parent
+	}
+	for id := range parents {
+		steps := 0
+		for at, known := id, true; known; _, known = parents[at] {
+			at = parents[at]
+			if steps++; steps > len(parents) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // topLevel appends the exceptions that are no groups, each reached through groups only. An
 // exception is visited once, so that cycles end.
 func (t *groupTree) topLevel(e *event.Exception, list []*event.Exception) []*event.Exception {

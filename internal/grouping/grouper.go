@@ -46,6 +46,9 @@ type Result struct {
 	// Hashes of the contributing variants without repetition, never empty. The first is the
 	// primary one; the system variant's comes last.
 	Hashes []Hash
+	// Secondary are the hashes under the version that was in force before, while the project is on
+	// its way from it.
+	Secondary []Hash
 	// Fingerprint is the list in effect, its variables not yet replaced: a rule's, else the
 	// client's, else {{ default }}. It is shared and not to be changed.
 	Fingerprint       []string

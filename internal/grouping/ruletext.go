@@ -1,6 +1,8 @@
 package grouping
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -22,8 +24,22 @@ type lineReader struct {
 
 // fail returns an error that names the line and column of byte offset at.
 func (l *lineReader) fail(at int, format string, args ...any) error {
-	column := utf8.RuneCountInString(l.s[:min(at, len(l.s))]) + 1
-	return fault.New(fault.Invalid, "line %d, column %d: "+format, append([]any{l.line, column}, args...)...)
+	p := Position{Line: l.line, Column: utf8.RuneCountInString(l.s[:min(at, len(l.s))]) + 1}
+	return fault.Wrap(&p, fault.Invalid, "line %d, column %d: "+format, append([]any{p.Line, p.Column}, args...)...)
+}
+
+// Position is where in a rule text an error is. Line and Column count from 1, Column in characters.
+type Position struct{ Line, Column int }
+
+func (p *Position) Error() string { return fmt.Sprintf("at %d:%d", p.Line, p.Column) }
+
+// PositionOf is where in a rule text err is; false when it is no error of a rule text.
+func PositionOf(err error) (Position, bool) {
+	var p *Position
+	if !errors.As(err, &p) {
+		return Position{}, false
+	}
+	return *p, true
 }
 
 func (l *lineReader) skipBlanks() {

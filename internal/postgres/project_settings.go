@@ -46,7 +46,11 @@ func (st *Store) ChangeSettings(ctx context.Context, p int64, change func(*proje
 		if settings, err = readSettings(p, stored); err != nil {
 			return err
 		}
+		before := settings
 		if err := change(&settings); err != nil {
+			return err
+		}
+		if err := keepRules(ctx, tx, p, before, settings); err != nil {
 			return err
 		}
 		if stored, err = json.Marshal(settings); err != nil || bytes.Contains(stored, []byte(`\u0000`)) { // which jsonb cannot hold

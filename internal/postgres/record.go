@@ -40,7 +40,10 @@ type Record struct {
 	UserKey     string       // event.User.Key
 	Tags        []event.Pair // all that can be searched
 	Hashes      [][16]byte   // of grouping, primary first; at least one
-	Payload     []byte       // canonical JSON
+	// FormerHashes are those under the version of grouping before: they find an issue that none of
+	// Hashes does, and join an issue that is made.
+	FormerHashes [][16]byte
+	Payload      []byte // canonical JSON
 }
 
 // Recorded is what became of a batch.
@@ -295,10 +298,12 @@ func (r *recording) collectFresh(rows pgx.Rows) error {
 func (r *recording) distinctHashes() (projects []int64, hashes [][]byte) {
 	seen := make(map[hashRef]bool, len(r.unique))
 	for _, rec := range r.unique {
-		for i := range rec.Hashes {
-			if ref := (hashRef{rec.Project, rec.Hashes[i]}); !seen[ref] {
-				seen[ref] = true
-				projects, hashes = append(projects, rec.Project), append(hashes, rec.Hashes[i][:])
+		for _, list := range [...][][16]byte{rec.Hashes, rec.FormerHashes} {
+			for i := range list {
+				if ref := (hashRef{rec.Project, list[i]}); !seen[ref] {
+					seen[ref] = true
+					projects, hashes = append(projects, rec.Project), append(hashes, list[i][:])
+				}
 			}
 		}
 	}

@@ -81,21 +81,18 @@ func (r *recording) collectIssues(rows pgx.Rows) error {
 	return err
 }
 
-// assign gives each new event its issue: the first of its hashes that is known decides; an event
-// none of whose hashes is known makes an issue. Hashes that are still unknown join the issue.
+// assign gives each new event its issue: the first of its hashes that is known decides, then the
+// first of its former ones; an event none of whose hashes is known makes an issue. Hashes that are
+// still unknown join the issue, former ones only when it is made.
 func (r *recording) assign() {
 	for _, rec := range r.fresh {
-		var s *sighted
-		for _, h := range rec.Hashes {
-			if s = r.byHash[hashRef{rec.Project, h}]; s != nil {
-				break
-			}
-		}
+		s, claimed := r.known(rec), rec.Hashes
 		if s == nil {
 			s = newIssue(rec)
 			r.issues[issueRef{rec.Project, s.ID}] = s
+			claimed = slices.Concat(rec.Hashes, rec.FormerHashes)
 		}
-		for _, h := range rec.Hashes {
+		for _, h := range claimed {
 			ref := hashRef{rec.Project, h}
 			if r.byHash[ref] == nil {
 				r.byHash[ref] = s
@@ -104,6 +101,19 @@ func (r *recording) assign() {
 		}
 		s.records = append(s.records, rec)
 	}
+}
+
+// known is the issue that an event belongs to, nil when none of its hashes has one.
+// Rule: getsentry/sentry src/sentry/event_manager.py (get_hashes_and_grouphashes)
+func (r *recording) known(rec *Record) *sighted {
+	for _, list := range [...][][16]byte{rec.Hashes, rec.FormerHashes} {
+		for _, h := range list {
+			if s := r.byHash[hashRef{rec.Project, h}]; s != nil {
+				return s
+			}
+		}
+	}
+	return nil
 }
 
 func newIssue(rec *Record) *sighted {

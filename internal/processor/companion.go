@@ -31,7 +31,7 @@ func (s *Service) companion(ctx context.Context, raw *event.Raw) (*postgres.Comp
 	if raw.ItemType == event.ItemUserReport {
 		return c, s.userReport(ctx, raw, c)
 	}
-	ev, err := s.read(ctx, raw)
+	ev, _, err := s.read(ctx, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (s *Service) userReport(ctx context.Context, raw *event.Raw, c *postgres.Co
 	}
 	report := *raw
 	report.Payload = payload
-	ev, err := s.read(ctx, &report)
+	ev, _, err := s.read(ctx, &report)
 	if err != nil {
 		return err
 	}

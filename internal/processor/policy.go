@@ -10,14 +10,16 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/filter"
+	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/scrub"
 )
 
-// policy is what a project wants dropped and removed. It is never changed.
+// policy is what a project wants dropped and removed, and how it groups. It is never changed.
 type policy struct {
 	filter   *filter.Filter
 	scrubber *scrub.Scrubber
+	groups   *grouping.Plan
 }
 
 // compile makes a policy of settings.
@@ -30,6 +32,10 @@ func compile(s project.Settings) (*policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	groups, err := grouping.ReadSettings(s.Grouping)
+	if err != nil {
+		return nil, err
+	}
 	f, err := filter.Compile(wanted)
 	if err != nil {
 		return nil, err
@@ -38,7 +44,7 @@ func compile(s project.Settings) (*policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &policy{f, c}, nil
+	return &policy{f, c, grouping.Compile(groups)}, nil
 }
 
 // defaultPolicy is shared by the projects that changed nothing.
@@ -55,8 +61,8 @@ const maxCompiled = 1024
 
 // stance is what is known of one project.
 type stance struct {
-	filters, scrubbing json.RawMessage
-	ready              *policy // nil until an event comes
+	filters, scrubbing, groups json.RawMessage
+	ready                      *policy // nil until an event comes
 }
 
 // policies are those of all projects, as the watched bucket tells them. A project that the bucket
@@ -134,10 +140,11 @@ func (p *policies) tell(id int64, settings project.Settings, newer bool) {
 	if s == nil {
 		s = &stance{}
 		p.stances[id] = s
-	} else if !newer || (bytes.Equal(s.filters, settings.Filters) && bytes.Equal(s.scrubbing, settings.Scrubbing)) {
+	} else if !newer || (bytes.Equal(s.filters, settings.Filters) && bytes.Equal(s.scrubbing, settings.Scrubbing) &&
+		bytes.Equal(s.groups, settings.Grouping)) {
 		return
 	}
-	s.filters, s.scrubbing = settings.Filters, settings.Scrubbing
+	s.filters, s.scrubbing, s.groups = settings.Filters, settings.Scrubbing, settings.Grouping
 	if last := s.ready; last != nil {
 		p.release(s)
 		p.prepare(context.Background(), id, s, last)
@@ -148,13 +155,13 @@ func (p *policies) tell(id int64, settings project.Settings, newer bool) {
 // policy in force; they are logged once, because only a change is compiled again. The caller holds
 // the lock.
 func (p *policies) prepare(ctx context.Context, id int64, s *stance, last *policy) {
-	if s.filters == nil && s.scrubbing == nil {
+	if s.filters == nil && s.scrubbing == nil && s.groups == nil {
 		s.ready = defaultPolicy()
 		return
 	}
-	made, err := compile(project.Settings{Filters: s.filters, Scrubbing: s.scrubbing})
+	made, err := compile(project.Settings{Filters: s.filters, Scrubbing: s.scrubbing, Grouping: s.groups})
 	if err != nil {
-		slog.ErrorContext(ctx, "filters or scrubbing of a project cannot be used", "err", err, "project", id)
+		slog.ErrorContext(ctx, "settings of a project cannot be used", "err", err, "project", id)
 		if made = last; made == nil {
 			made = defaultPolicy()
 		}

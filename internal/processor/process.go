@@ -175,40 +175,40 @@ func (s *Service) decodeOne(ctx context.Context, raw *event.Raw, buf *[]byte) (v
 }
 
 // read decodes and normalizes one event, drops it when a filter of its project says so, and removes
-// what must not be stored. Everything later steps see went through here.
-func (s *Service) read(ctx context.Context, raw *event.Raw) (*event.Event, error) {
+// what must not be stored. Everything later steps see went through here. The policy is its project's.
+func (s *Service) read(ctx context.Context, raw *event.Raw) (*event.Event, *policy, error) {
 	rules, err := s.policies.of(ctx, raw.Project)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "learn what project %d wants", raw.Project)
+		return nil, nil, fault.Wrap(err, fault.Unavailable, "learn what project %d wants", raw.Project)
 	}
 	ev, err := event.Decode(raw.Payload)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ev.ID, ev.Project = raw.ID, raw.Project
 	delivery := raw.Delivery(s.retention)
 	delivery.Geo = s.geo
 	ev.Normalize(delivery)
 	if reason, drop := rules.filter.Check(ev, raw.ClientIP); drop {
-		return nil, filtered(reason)
+		return nil, nil, filtered(reason)
 	}
 	if ev.Type == event.TypeTransaction {
-		return nil, filtered(outcome.ReasonNotStored)
+		return nil, nil, filtered(outcome.ReasonNotStored)
 	}
 	rules.scrubber.Apply(ev)
-	return ev, nil
+	return ev, rules, nil
 }
 
 // record makes the record of one event, of what read left of it alone.
 func (s *Service) record(ctx context.Context, raw *event.Raw, buf *[]byte) (postgres.Record, error) {
-	ev, err := s.read(ctx, raw)
+	ev, rules, err := s.read(ctx, raw)
 	if err != nil {
 		return postgres.Record{}, err
 	}
 	if ev.Type == event.TypeFeedback { // feedback has its own type of item
 		return postgres.Record{}, filtered(outcome.ReasonNotStored)
 	}
-	groups := s.grouper.Assign(ev)
+	groups := rules.groups.Assign(ev, raw.ReceivedAt)
 	start := len(*buf)
 	*buf = ev.AppendJSON(*buf)
 	rec := postgres.Record{
@@ -226,6 +226,9 @@ func (s *Service) record(ctx context.Context, raw *event.Raw, buf *[]byte) (post
 	rec.Title, rec.Culprit = rec.Metadata.Title, rec.Metadata.Culprit
 	for i, h := range groups.Hashes {
 		rec.Hashes[i] = h
+	}
+	for _, h := range groups.Secondary {
+		rec.FormerHashes = append(rec.FormerHashes, h)
 	}
 	rec.Sanitize()
 	return rec, nil

@@ -16,7 +16,6 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/geo"
-	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/project"
@@ -32,7 +31,6 @@ type Config struct {
 type Service struct {
 	store     *postgres.Store
 	blobs     blob.Store
-	grouper   *grouping.Grouper
 	policies  *policies
 	geo       func(netip.Addr) event.Geo // nil without a database
 	metrics   *metrics
@@ -44,7 +42,7 @@ type Service struct {
 
 func newService(store *postgres.Store, blobs blob.Store, cfg Config) *Service {
 	s := &Service{
-		store: store, blobs: blobs, grouper: grouping.New(grouping.Newest(), grouping.Rules{}), metrics: newMetrics(),
+		store: store, blobs: blobs, metrics: newMetrics(),
 		policies: newPolicies(store.Settings), retention: time.Duration(max(cfg.RetentionDays, 1)) * 24 * time.Hour, holder: rand.Text(), changed: make(chan struct{}, 1),
 	}
 	s.decode = s.record
@@ -72,6 +70,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Every(ctx, "measure what waits", 10*time.Second, s.measure)
 	k.Every(ctx, "check the ledger", time.Minute, s.checkLedger)
 	k.Every(ctx, "retention", time.Hour, s.retain)
+	k.Every(ctx, "versions of grouping", time.Hour, s.upgradeGrouping)
 	k.Go(ctx, "fold facts", s.fold)
 	k.Go(ctx, "relay changes", func(ctx context.Context) error { return s.relay(ctx, alerts.Publish) })
 	g, ctx := errgroup.WithContext(ctx)
@@ -173,6 +172,15 @@ func (s *Service) retain(ctx context.Context) error {
 		return err
 	}
 	return s.store.ReleaseLease(ctx, lease)
+}
+
+// upgradeGrouping moves projects to the newest version of grouping.
+func (s *Service) upgradeGrouping(ctx context.Context) error {
+	n, err := s.store.UpgradeGrouping(ctx)
+	if n > 0 {
+		slog.InfoContext(ctx, "projects got the newest version of grouping", "projects", n)
+	}
+	return err
 }
 
 func (s *Service) measure(ctx context.Context) error {

@@ -42,6 +42,8 @@ type Settings struct {
 	// Filters is filter.Settings, Scrubbing scrub.Settings; absent: those of a new project.
 	Filters   json.RawMessage `json:"filters,omitempty"`
 	Scrubbing json.RawMessage `json:"scrubbing,omitempty"`
+	// Grouping is grouping.Settings; absent: that of a new project.
+	Grouping json.RawMessage `json:"grouping,omitempty"`
 	// Quotas limit what is accepted, in scopes project and key.
 	Quotas []quota.Quota `json:"quotas,omitempty"`
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
@@ -97,7 +98,7 @@ func fullEvent(e *event.Event, issueID int64, size int) eventShape {
 		Dist: maybe(e.Dist), Message: message(e), Title: m.Title, Location: maybe(m.Location), User: shapeUser(e.User), Contexts: contexts(e),
 		Context: rawObject(e.Extra), Packages: map[string]string{}, Type: kindOf(e), Metadata: m, Tags: shapeTags(e), Platform: e.Platform,
 		DateReceived: new(utc(e.ReceivedAt)), DateCreated: occurred(e), Errors: []object{}, Meta: object{}, Culprit: maybe(m.Culprit),
-		Fingerprints: append([]string{}, e.Fingerprint...), GroupingConfig: object{"id": "", "enhancements": ""}, Release: releaseRef(e.Release),
+		Fingerprints: append([]string{}, e.Fingerprint...), GroupingConfig: object{"id": groupingVersion(e), "enhancements": ""}, Release: releaseRef(e.Release),
 		SDKUpdates: []any{}, ResolvedWith: []string{},
 	}
 	for _, p := range e.Modules {
@@ -126,6 +127,11 @@ func viewShape(v *postgres.EventView) eventShape {
 		shape.PreviousEventID = new(v.Prev.String())
 	}
 	return shape
+}
+
+func groupingVersion(e *event.Event) string {
+	version, _ := grouping.ReadGroupedBy(e.GroupedBy)
+	return version
 }
 
 func kindOf(e *event.Event) string {

@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/filter"
+	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/scrub"
 )
@@ -26,6 +28,7 @@ type projectBody struct {
 	ScrubIPAddresses     *bool                      `json:"scrubIPAddresses"`
 	RelayPiiConfig       json.RawMessage            `json:"relayPiiConfig"` // a text of JSON, or null
 	Options              map[string]json.RawMessage `json:"options"`
+	groupingBody
 }
 
 // listOptions are the options that are lists of filter entries, one on each line.
@@ -74,6 +77,9 @@ func (b *projectBody) apply(s *project.Settings) error {
 		}
 	}
 	if err := b.applyScrubbing(s); err != nil {
+		return err
+	}
+	if err := b.groupingBody.apply(s, time.Now()); err != nil {
 		return err
 	}
 	return b.applyFilters(s)
@@ -192,11 +198,17 @@ func settingsShape(p project.Project) (object, error) {
 	if err != nil {
 		return nil, err
 	}
+	g, err := grouping.ReadSettings(p.Settings.Grouping)
+	if err != nil {
+		return nil, err
+	}
 	options := object{}
 	for _, o := range listOptions {
 		options[o.name] = strings.Join(*o.list(&f), "\n")
 	}
 	return object{
+		"groupingConfig": g.Version(), "groupingEnhancements": g.Enhancements, "derivedGroupingEnhancements": "", "fingerprintingRules": g.Fingerprints,
+		"secondaryGroupingConfig": maybe(g.Secondary), "secondaryGroupingExpiry": expiry(g),
 		"options": options, "dataScrubber": c.ScrubData, "dataScrubberDefaults": c.ScrubDefaults, "scrubIPAddresses": c.ScrubIPAddresses,
 		"sensitiveFields": append([]string{}, c.SensitiveFields...), "safeFields": append([]string{}, c.ExcludeFields...),
 		"relayPiiConfig": maybe(string(c.PIIConfig)),

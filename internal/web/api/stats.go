@@ -19,8 +19,8 @@ const (
 	maxIntervals       = 10_000
 )
 
-// grouping is by what quantities are summed: a function for each word of groupBy.
-var grouping = map[string]func(postgres.OutcomeCount) any{
+// summedBy is by what quantities are summed: a function for each word of groupBy.
+var summedBy = map[string]func(postgres.OutcomeCount) any{
 	"project":  func(c postgres.OutcomeCount) any { return c.Project },
 	"category": func(c postgres.OutcomeCount) any { return c.Category.String() },
 	"outcome":  func(c postgres.OutcomeCount) any { return c.Outcome.String() },
@@ -47,7 +47,7 @@ func (s *Service) stats(w http.ResponseWriter, r *request) error {
 		return fault.New(fault.Invalid, `At least one "field" is required.`)
 	}
 	for _, g := range q["groupBy"] {
-		if grouping[g] == nil {
+		if summedBy[g] == nil {
 			return fault.New(fault.Invalid, "Invalid groupBy: %.40q", g)
 		}
 	}
@@ -111,7 +111,7 @@ func groupStatsBy(counts []postgres.OutcomeCount, by, fields []string, steps int
 	for _, c := range counts {
 		values, key := object{}, make([]string, 0, len(by))
 		for _, g := range by {
-			v := grouping[g](c)
+			v := summedBy[g](c)
 			values[g] = v
 			if n, isNumber := v.(int64); isNumber {
 				v = id(n)
