@@ -19,9 +19,10 @@ import (
 // groupEvents stores events as the processor does, each of an own exception type and value.
 func (w *world) groupEvents(kinds ...[2]string) (ids []event.ID) {
 	w.t.Helper()
+	before := int(w.scalar("select count(*) from events"))
 	var records []postgres.Record
 	for i, kind := range kinds {
-		raw := event.Raw{Project: 1, KeyID: 9, ID: eventID("grouped "+strings.Join(kind[:], " "), i), ReceivedAt: noon.Add(time.Duration(i) * time.Second)}
+		raw := event.Raw{Project: 1, KeyID: 9, ID: eventID("grouped "+strings.Join(kind[:], " "), i), ReceivedAt: noon.Add(time.Duration(before+i) * time.Second)}
 		text := fmt.Sprintf(`{"platform":"python","transaction":"/cart","exception":{"values":[{"type":%q,"value":%q}]}}`, kind[0], kind[1])
 		ev, err := event.Decode([]byte(text))
 		if err != nil {
@@ -56,7 +57,7 @@ func TestGroupingRulesAreCheckedBeforeTheyHold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for body, want := range map[string]string{
-		`{"fingerprintingRules":"type:A -> a\ntype:B a"}`:  `{"fingerprintingRules":["line 2, column 8: a colon is expected after \"a\""]}`,
+		`{"fingerprintingRules":"type:A -> a\ntype:B a"}`:  `{"fingerprintingRules":["line 2, column 9: a colon is expected after \"a\""]}`,
 		`{"fingerprintingRules":"colour:red -> a"}`:        `{"fingerprintingRules":["line 1, column 1: \"colour\" is no condition of fingerprint rules"]}`,
 		`{"groupingEnhancements":"\n\npath:**/vendor/**"}`: `{"groupingEnhancements":["line 3, column 18: a rule needs at least one action"]}`,
 		`{"groupingConfig":"legacy"}`:                      `{"groupingConfig":["Not a version of grouping; newstyle:2026-01-20 and newstyle:2023-01-11 are."]}`,
