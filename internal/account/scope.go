@@ -53,6 +53,10 @@ var implied = map[Scope][]Scope{
 	AlertsWrite:  {AlertsRead},
 }
 
+// AllScopes lists every scope a token may be given, in the order people read them.
+var AllScopes = []Scope{OrgRead, OrgWrite, OrgAdmin, OrgCI, OrgIntegrations, MemberInvite, MemberRead, MemberWrite, MemberAdmin, TeamRead, TeamWrite,
+	TeamAdmin, ProjectRead, ProjectWrite, ProjectAdmin, ProjectReleases, EventRead, EventWrite, EventAdmin, AlertsRead, AlertsWrite}
+
 // NewScopes returns the set that grants names and all they imply. Names nobody knows stay in the
 // set, where no route asks for them.
 func NewScopes(names ...Scope) Scopes {
@@ -93,13 +97,47 @@ type Role string
 
 // The roles, least powerful first.
 const (
+	RoleViewer  Role = "viewer" // reads and changes nothing
 	RoleMember  Role = "member"
 	RoleAdmin   Role = "admin"
 	RoleManager Role = "manager"
 	RoleOwner   Role = "owner"
 )
 
+// Roles lists them, least powerful first.
+var Roles = []Role{RoleViewer, RoleMember, RoleAdmin, RoleManager, RoleOwner}
+
+// Valid reports whether the role is one we know.
+func (r Role) Valid() bool { return slices.Contains(Roles, r) }
+
+// AtLeast reports whether the role has all that other has; a role nobody knows has nothing.
+func (r Role) AtLeast(other Role) bool {
+	mine, theirs := slices.Index(Roles, r), slices.Index(Roles, other)
+	return mine >= 0 && theirs >= 0 && mine >= theirs
+}
+
+// Global reports whether the role reaches every project, whatever its teams are.
+func (r Role) Global() bool { return r == RoleOwner || r == RoleManager }
+
+// Description tells people what the role is for.
+func (r Role) Description() string {
+	switch r {
+	case RoleViewer:
+		return "Reads issues, events and settings, and changes nothing."
+	case RoleMember:
+		return "Works on issues and alerts, and invites people."
+	case RoleAdmin:
+		return "Also makes projects and teams, and changes their settings."
+	case RoleManager:
+		return "Also manages members and the organization, and reaches every project."
+	case RoleOwner:
+		return "May do everything, single sign-on and deletion included."
+	}
+	return ""
+}
+
 var (
+	viewerScopes  = []Scope{EventRead, ProjectRead, OrgRead, MemberRead, TeamRead, AlertsRead}
 	memberScopes  = []Scope{EventAdmin, ProjectReleases, ProjectRead, OrgRead, MemberInvite, TeamRead, AlertsWrite}
 	adminScopes   = append(slices.Clone(memberScopes), ProjectAdmin, TeamAdmin, OrgIntegrations)
 	managerScopes = append(slices.Clone(adminScopes), MemberAdmin, OrgWrite)
@@ -110,6 +148,8 @@ var (
 // Rule: getsentry/sentry src/sentry/conf/server.py (SENTRY_ROLES)
 func (r Role) Scopes() Scopes {
 	switch r {
+	case RoleViewer:
+		return NewScopes(viewerScopes...)
 	case RoleMember:
 		return NewScopes(memberScopes...)
 	case RoleAdmin:

@@ -18,6 +18,8 @@ type User struct {
 	Active       bool
 	CreatedAt    time.Time
 	LastLoginAt  *time.Time
+	TOTP         string // sealed secret; empty: none
+	TOTPStep     int64  // last time step that a code was taken for
 }
 
 // DisplayName is the name, or what stands before the @ of the address.
@@ -33,6 +35,8 @@ func (u *User) DisplayName() string {
 type Membership struct {
 	Organization project.Organization
 	Role         Role
+	Projects     []int64 // in reach; nil: every project
+	SSORequired  bool    // who signed in otherwise is sent to the organization's provider
 }
 
 // Principal is who makes a request and what they may do in one organization.
@@ -41,6 +45,18 @@ type Principal struct {
 	Organization project.Organization
 	Role         Role // empty for a token of the organization's own
 	Scopes       Scopes
+	Projects     []int64 // in reach; nil: every project of the organization
+	Token        int64   // 0: a browser's login
+	TokenName    string
+	Kind         TokenKind // of the token
+}
+
+// Label names who it is, for the audit log: an address, or the token's name.
+func (p *Principal) Label() string {
+	if p.User != nil {
+		return p.User.Email
+	}
+	return "token " + p.TokenName
 }
 
 // Require returns nil when the principal has any of the scopes, else fault.Denied, whose text

@@ -36,15 +36,17 @@ type userRow struct {
 	IsActive     bool
 	CreatedAt    time.Time
 	LastLoginAt  *time.Time
+	TOTPSecret   string `db:"totp_secret"`
+	TOTPStep     int64  `db:"totp_step"`
 }
 
 func (r userRow) user() account.User {
 	return account.User{ID: r.ID, Email: r.Email, Name: r.Name, PasswordHash: r.PasswordHash, Active: r.IsActive,
-		CreatedAt: r.CreatedAt, LastLoginAt: r.LastLoginAt}
+		CreatedAt: r.CreatedAt, LastLoginAt: r.LastLoginAt, TOTP: r.TOTPSecret, TOTPStep: r.TOTPStep}
 }
 
 const sqlUserByEmail = `
-	select id, email, name, password_hash, is_active, created_at, last_login_at
+	select id, email, name, password_hash, is_active, created_at, last_login_at, totp_secret, totp_step
 	from users where lower(email) = lower(@email)`
 
 // UserByEmail returns the user with an address, in any case. fault.Unknown: there is none.
@@ -55,7 +57,7 @@ func (st *Store) UserByEmail(ctx context.Context, email string) (account.User, e
 }
 
 const sqlUserByID = `
-	select id, email, name, password_hash, is_active, created_at, last_login_at from users where id = @id`
+	select id, email, name, password_hash, is_active, created_at, last_login_at, totp_secret, totp_step from users where id = @id`
 
 // User returns a user. fault.Unknown: there is none.
 func (st *Store) User(ctx context.Context, id int64) (account.User, error) {
@@ -110,17 +112,25 @@ func (st *Store) SetMembership(ctx context.Context, org, user int64, role accoun
 	return translate(err, "make user %d a member of organization %d", user, org)
 }
 
-const sqlMemberships = `
-	select o.id, o.slug, o.name, o.created_at, m.role
-	from memberships m join organizations o on o.id = m.organization_id
-	where m.user_id = @user order by o.slug limit 1000`
+// sqlReachPart is the projects of a membership m in organization o: null is every project.
+const sqlReachPart = `
+	case when m.role is null or m.role in ('owner', 'manager') or not coalesce((o.settings->>'closed_membership')::boolean, false) then null
+		else array(select distinct tp.project_id from team_members tm
+			join team_projects tp on tp.organization_id = tm.organization_id and tp.team_id = tm.team_id
+			where tm.organization_id = o.id and tm.user_id = m.user_id) end`
 
-// Memberships lists a user's organizations by slug.
+const sqlMemberships = `
+	select o.id, o.slug, o.name, o.created_at, m.role, coalesce(i.is_required, false), ` + sqlReachPart + `
+	from memberships m join organizations o on o.id = m.organization_id
+	left join identity_providers i on i.organization_id = o.id
+	where m.user_id = @user and m.is_active order by o.slug limit 1000`
+
+// Memberships lists a user's organizations by slug, without those they were switched off in.
 func (st *Store) Memberships(ctx context.Context, user int64) ([]account.Membership, error) {
 	rows, _ := st.db.Query(ctx, sqlMemberships, pgx.StrictNamedArgs{"user": user})
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m account.Membership, err error) {
 		o := &m.Organization
-		return m, row.Scan(&o.ID, &o.Slug, &o.Name, &o.CreatedAt, &m.Role)
+		return m, row.Scan(&o.ID, &o.Slug, &o.Name, &o.CreatedAt, &m.Role, &m.SSORequired, &m.Projects)
 	})
 	return list, translate(err, "list the organizations of user %d", user)
 }
@@ -138,7 +148,7 @@ func (st *Store) Principal(ctx context.Context, user int64, organization string)
 	}
 	for _, m := range members {
 		if u.Active && isNamed(m.Organization.ID, m.Organization.Slug, organization) {
-			return &account.Principal{User: &u, Organization: m.Organization, Role: m.Role, Scopes: m.Role.Scopes()}, nil
+			return &account.Principal{User: &u, Organization: m.Organization, Role: m.Role, Scopes: m.Role.Scopes(), Projects: m.Projects}, nil
 		}
 	}
 	return nil, fault.New(fault.Unknown, "The requested resource does not exist")
@@ -146,7 +156,7 @@ func (st *Store) Principal(ctx context.Context, user int64, organization string)
 
 const sqlMembers = `
 	select u.id, u.name, u.email from memberships m join users u on u.id = m.user_id
-	where m.organization_id = @org and u.is_active order by lower(u.email) limit 1000`
+	where m.organization_id = @org and u.is_active and m.is_active order by lower(u.email) limit 1000`
 
 // Members lists the active members of an organization by address.
 func (st *Store) Members(ctx context.Context, org int64) ([]Person, error) {

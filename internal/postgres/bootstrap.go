@@ -88,7 +88,7 @@ func (out *Bootstrapped) insert(ctx context.Context, tx pgx.Tx, hash string) err
 		return err
 	}
 	user := NewID()
-	token := account.Token{ID: NewID(), Organization: org, User: user, Name: "first start",
+	token := account.Token{ID: NewID(), Organization: org, User: user, Name: "first start", Kind: account.TokenUser,
 		LastCharacters: account.LastCharacters(out.AuthToken), Scopes: account.RoleOwner.Scopes()}
 	b := &pgx.Batch{}
 	b.Queue(sqlInsertKey, keyArgs(out.ProjectID, out.PublicKey, "Default"))

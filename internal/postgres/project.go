@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
@@ -44,7 +46,8 @@ const sqlProjects = `
 	from projects p join organizations o on o.id = p.organization_id
 	where p.organization_id = @org and p.deleted_at is null order by p.slug limit 10000`
 
-// Projects lists an organization's projects by slug.
+// Projects lists an organization's projects by slug. When ctx says who asks (account.WithPrincipal),
+// those out of their reach are left out, here and in everything that starts from this list.
 func (st *Store) Projects(ctx context.Context, org int64) ([]project.Project, error) {
 	rows, _ := st.db.Query(ctx, sqlProjects, pgx.StrictNamedArgs{"org": org})
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (project.Project, error) {
@@ -54,6 +57,9 @@ func (st *Store) Projects(ctx context.Context, org int64) ([]project.Project, er
 		}
 		return r.project()
 	})
+	if who := account.PrincipalFrom(ctx); who != nil && who.Projects != nil {
+		list = slices.DeleteFunc(list, func(p project.Project) bool { return !who.Sees(p.ID) })
+	}
 	return list, translate(err, "list the projects of organization %d", org)
 }
 
@@ -63,12 +69,15 @@ const sqlProject = `
 	where p.organization_id = @org and (p.slug = @name or p.id::text = @name) and p.deleted_at is null`
 
 // Project returns the project of an organization that a path names by id or slug. fault.Unknown:
-// it has none of that name.
+// it has none of that name, or it is out of reach of whom ctx says is asking.
 func (st *Store) Project(ctx context.Context, org int64, name string) (project.Project, error) {
 	rows, _ := st.db.Query(ctx, sqlProject, pgx.StrictNamedArgs{"org": org, "name": name})
 	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[projectRow])
 	if err != nil {
 		return project.Project{}, translate(err, "The requested resource does not exist")
+	}
+	if who := account.PrincipalFrom(ctx); who != nil && !who.Sees(r.ID) {
+		return project.Project{}, errNoResource()
 	}
 	return r.project()
 }

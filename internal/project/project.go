@@ -52,6 +52,12 @@ type Settings struct {
 type OrganizationSettings struct {
 	// Quotas limit what is accepted by all projects, in every scope.
 	Quotas []quota.Quota `json:"quotas,omitempty"`
+	// ClosedMembership keeps members below manager to the projects of their teams.
+	ClosedMembership bool `json:"closed_membership,omitempty"`
+	// RequireSecondFactor turns away members who sign in with a password alone.
+	RequireSecondFactor bool `json:"require_second_factor,omitempty"`
+	// DefaultRole is what an invite promises that names no role; empty: member.
+	DefaultRole string `json:"default_role,omitempty"`
 }
 
 // Key is one client key: what a DSN carries.

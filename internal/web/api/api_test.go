@@ -53,7 +53,8 @@ func TestCredentialsAndScopesAreAsked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.record(1, "boom", 1)
-	fill := strings.NewReplacer("{org}", "default", "{project}", "shop", "{issue}", "SHOP-1", "{event}", "latest", "{key}", "user", "{short}", "SHOP-1", "{id}", "1", "{public}", strings.Repeat("0", 32))
+	fill := strings.NewReplacer("{org}", "default", "{project}", "shop", "{issue}", "SHOP-1", "{event}", "latest", "{key}", "user", "{short}", "SHOP-1", "{id}", "1",
+		"{public}", strings.Repeat("0", 32), "{team}", "backend", "{member}", "1")
 	nothing := w.tokenWith("openid")
 	for _, pattern := range w.service.Patterns() {
 		method, path, _ := strings.Cut(pattern, " ")
@@ -69,7 +70,7 @@ func TestCredentialsAndScopesAreAsked(t *testing.T) {
 				t.Errorf("%s as %q: want 401, got %d", pattern, bad, a.status)
 			}
 		}
-		if strings.Contains(path, "/auth/") || strings.Contains(path, "/users/") {
+		if strings.Contains(path, "/auth/") || strings.Contains(path, "/users/me") || strings.Contains(path, "/api-tokens/") {
 			continue
 		}
 		if a := w.callAs("Bearer "+nothing, method, path, "{}"); a.status != 403 || !strings.Contains(string(a.body), ":") {
@@ -95,6 +96,9 @@ func TestForeignThingsDoNotExist(t *testing.T) {
 	foreign := w.foreignOrganization()
 	w.record(foreign, "secret", 2)
 	secret := eventID(fmt.Sprint(foreign, "secret"), 0).String()
+	w.exec("insert into teams (organization_id, id, slug, name) values (2, 5, 'theirs', 'Theirs')")
+	w.exec("insert into users (id, email, password_hash) values (4242, 'them@example.org', '')")
+	w.exec("insert into memberships (organization_id, user_id, role) values (2, 4242, 'owner')")
 	issueID := fmt.Sprint(w.scalar("select id from issues where project_id = $1", foreign))
 	ruleID := fmt.Sprint(w.scalar("select id from alert_rules where project_id = $1", foreign))
 	theirs, err := w.st.Keys(t.Context(), foreign)
@@ -111,15 +115,16 @@ func TestForeignThingsDoNotExist(t *testing.T) {
 			{"{org}": "default", "{project}": fmt.Sprint(foreign)},
 			{"{org}": "default", "{project}": "shop"},
 		} {
-			if !strings.Contains(route, "{") || names["{project}"] == "shop" && !regexp.MustCompile(`\{(issue|event|short|id|public)\}`).MatchString(route) ||
-				names["{org}"] == "default" && !strings.Contains(route, "{project}") && !strings.Contains(route, "{issue}") && !strings.Contains(route, "{event}") && !strings.Contains(route, "{short}") {
+			if !strings.Contains(route, "{") || names["{project}"] == "shop" && !regexp.MustCompile(`\{(issue|event|short|id|public|team|member)\}`).MatchString(route) ||
+				names["{org}"] == "default" && !strings.Contains(route, "{project}") && !strings.Contains(route, "{issue}") && !strings.Contains(route, "{event}") && !strings.Contains(route, "{short}") && !strings.Contains(route, "{team}") && !strings.Contains(route, "{member}") {
 				continue
 			}
 			url := path.ReplaceAllStringFunc(route, func(p string) string {
 				if name, ok := names[p]; ok {
 					return name
 				}
-				return map[string]string{"{issue}": issueID, "{event}": secret, "{key}": "user", "{short}": "VAULT-1", "{id}": ruleID, "{public}": theirKey, "{filter}": "localhost"}[p]
+				return map[string]string{"{issue}": issueID, "{event}": secret, "{key}": "user", "{short}": "VAULT-1", "{id}": ruleID, "{public}": theirKey, "{filter}": "localhost",
+					"{team}": "theirs", "{member}": "4242"}[p]
 			})
 			if a := w.call(method, url, `{"status":"resolved"}`); a.status != 404 {
 				t.Errorf("%s: want 404, got %d: %.200s", method+" "+url, a.status, a.body)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -34,16 +33,21 @@ func (s *Service) authenticate(r *http.Request) (*account.Principal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Store.TouchToken(r.Context(), h.Token); err != nil { // the answer does not depend on it
-		slog.WarnContext(r.Context(), "last use of a token was not noted", "err", err)
-	}
 	return s.holders.put(hash, h, now), nil
 }
 
-// How long and how many verified tokens are remembered. A token that is revoked works for at most
-// this much longer.
+// Forget makes every token be looked up again, after a change of rights in this process.
+func (s *Service) Forget() {
+	s.holders.forget()
+	if s.Changed != nil {
+		s.Changed()
+	}
+}
+
+// How long and how many verified tokens are remembered. A token that is revoked ends at once in the
+// process that revoked it, and works for at most this much longer in others.
 const (
-	holderAge = 30 * time.Second
+	holderAge = time.Minute
 	maxHolder = 10_000
 )
 
@@ -79,6 +83,12 @@ func (c *holders) put(hash [32]byte, t postgres.TokenHolder, now time.Time) *acc
 	}
 	c.held[hash] = h
 	return h.principal
+}
+
+func (c *holders) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = nil
 }
 
 // turnsPerCaller is how many calls of one caller are answered at a time; others wait.

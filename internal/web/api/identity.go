@@ -80,17 +80,18 @@ func (s *Service) orgSummary(o project.Organization) object {
 // organization answers GET /api/0/organizations/{org}/; detailed=0 leaves out its projects.
 func (s *Service) organization(w http.ResponseWriter, r *request) error {
 	o := s.orgSummary(r.who.Organization)
-	roles := []object{}
-	for _, role := range []account.Role{account.RoleMember, account.RoleAdmin, account.RoleManager, account.RoleOwner} {
-		global := role == account.RoleManager || role == account.RoleOwner
-		roles = append(roles, object{"id": role, "name": role.Title(), "desc": "", "scopes": role.Scopes().Strings(), "allowed": false,
-			"isAllowed": false, "isRetired": role == account.RoleAdmin, "isTeamRolesAllowed": true, "is_global": global, "isGlobal": global,
-			"minimumTeamRole": "contributor"})
+	_, settings, err := s.Store.Organization(r.Context(), r.org())
+	if err != nil {
+		return err
+	}
+	roles, defaultRole := roleList(), settings.DefaultRole
+	if defaultRole == "" {
+		defaultRole = string(account.RoleMember)
 	}
 	for k, v := range (object{
 		"role": maybe(string(r.who.Role)), "orgRole": maybe(string(r.who.Role)), "access": r.who.Scopes.Strings(), "experiments": object{},
-		"isDefault": r.org() == 1, "defaultRole": account.RoleMember, "orgRoleList": roles, "availableRoles": roles, "teamRoleList": []any{},
-		"openMembership": true, "allowSharedIssues": false, "enhancedPrivacy": false, "dataScrubber": false, "dataScrubberDefaults": false,
+		"isDefault": r.org() == 1, "defaultRole": defaultRole, "orgRoleList": roles, "availableRoles": roles, "teamRoleList": teamRoleList(),
+		"openMembership": !settings.ClosedMembership, "require2FA": settings.RequireSecondFactor, "allowSharedIssues": false, "enhancedPrivacy": false, "dataScrubber": false, "dataScrubberDefaults": false,
 		"sensitiveFields": []string{}, "safeFields": []string{}, "storeCrashReports": 0, "attachmentsRole": account.RoleMember,
 		"debugFilesRole": account.RoleAdmin, "eventsMemberAdmin": true, "alertsMemberWrite": true, "scrubIPAddresses": false,
 		"scrapeJavaScript": false, "allowJoinRequests": false, "relayPiiConfig": nil, "trustedRelays": []any{}, "pendingAccessRequests": 0,
@@ -104,7 +105,15 @@ func (s *Service) organization(w http.ResponseWriter, r *request) error {
 		if err != nil {
 			return err
 		}
-		o["teams"], o["projects"] = []any{}, s.projectSummaries(list, r.who)
+		teams, err := s.Store.Teams(r.Context(), r.org(), r.who.UserID())
+		if err != nil {
+			return err
+		}
+		shapes := make([]object, len(teams))
+		for i, t := range teams {
+			shapes[i] = s.teamShape(t, r.who)
+		}
+		o["teams"], o["projects"] = shapes, s.projectSummaries(list, r.who)
 	}
 	return ok(w, o)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -134,9 +135,13 @@ const maxBody = 1 << 20
 
 // readBody decodes a JSON document and refuses members it does not know.
 func readBody(w http.ResponseWriter, r *request, into any) error {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	var raw bytes.Buffer // for the audit log
+	dec := json.NewDecoder(io.TeeReader(http.MaxBytesReader(w, r.Body, maxBody), &raw))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(into)
+	if r.audit.Data == nil && json.Unmarshal(raw.Bytes(), &r.audit.Data) != nil {
+		r.audit.Data = nil
+	}
 	if err == nil {
 		if _, err = dec.Token(); errors.Is(err, io.EOF) {
 			return nil

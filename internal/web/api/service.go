@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
+	"github.com/tocsin-dev/tocsin/internal/web/audit"
 )
 
 // Options are the parts the API works with.
@@ -23,6 +24,10 @@ type Options struct {
 	IngestURL string
 	// Key seals the settings of alert actions; nil: rules cannot be written here.
 	Key *seal.Key
+	// Invite mails the link of an invite; nil: this installation sends no mail, and links are copied.
+	Invite func(ctx context.Context, to, organization, inviter, link string)
+	// Changed is called after a change of who may do what; nil: nobody needs to know.
+	Changed func()
 	// TestRule and Redeliver ask the notifier.
 	TestRule  func(context.Context, alert.TestRequest) (alert.TestResult, error)
 	Redeliver func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error)
@@ -64,7 +69,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // request is one call with what the route found out about it.
 type request struct {
 	*http.Request
-	who *account.Principal // nil only where the route lets anybody in
+	who   *account.Principal // nil only where the route lets anybody in
+	audit audit.Note         // what the handler knows of what it changed
 }
 
 // org is the id of the organization that the caller speaks for.
@@ -99,11 +105,43 @@ func (s *Service) handle(rt route) http.Handler {
 			err = rt.handler(w, r)
 			done()
 		}
+		if err == nil && rt.changes() {
+			s.record(rt, r)
+		}
 		if err != nil {
 			fail(w, hr, err)
 		}
 	})
 }
+
+// changes reports whether the route changes something: one that asks for no more than reading does
+// not, whatever its method.
+func (rt route) changes() bool {
+	if rt.method == http.MethodGet || rt.method == http.MethodHead {
+		return false
+	}
+	for _, scope := range rt.scopes {
+		if strings.HasSuffix(string(scope), ":read") {
+			return false
+		}
+	}
+	return true
+}
+
+// record writes what a handler changed into the audit log.
+func (s *Service) record(rt route, r *request) {
+	n := r.audit
+	if n.Event == "" {
+		n.Event = audit.EventOf(rt.method, rt.pattern, "")
+	}
+	if n.Target == "" {
+		n.Target = audit.TargetOf(rt.pattern, r.PathValue)
+	}
+	s.Trail().Record(r.Context(), r.Request, r.who, n)
+}
+
+// Trail writes the audit log.
+func (s *Service) Trail() audit.Trail { return audit.Trail{Store: s.Store} }
 
 func (s *Service) admit(rt route, r *request) (err error) {
 	if r.who, err = s.authenticate(r.Request); err != nil {
@@ -118,6 +156,8 @@ func (s *Service) admit(rt route, r *request) (err error) {
 	if name := r.PathValue("org"); name != "" && !named(r.who.Organization.ID, r.who.Organization.Slug, name) {
 		return errNotFound()
 	}
+	// From here on the store shows no project that is out of the caller's reach.
+	r.Request = r.WithContext(account.WithPrincipal(r.Context(), r.who))
 	if len(rt.scopes) == 0 {
 		return nil
 	}
@@ -197,6 +237,7 @@ func (s *Service) routes() []route {
 		{put, ours + "alert-rules/", writeAlerts, false, s.putRule},
 		{post, ours + "alert-rules/{id}/test/", writeAlerts, false, s.testRule},
 	}
+	list = append(list, s.accountRoutes()...)
 	for _, issue := range []string{org + "issues/{issue}/", "/api/0/issues/{issue}/"} { // one handler for both forms
 		list = append(list,
 			route{get, issue, readEvents, false, s.issue},

@@ -52,7 +52,7 @@ func (u *UI) reader(r *http.Request) (*account.Principal, error) {
 	named := organizationIn(r.URL.Path)
 	for _, m := range p.memberships {
 		if named == "" || m.Organization.Slug == named {
-			return &account.Principal{User: &p.user, Organization: m.Organization, Role: m.Role, Scopes: m.Role.Scopes()}, nil
+			return &account.Principal{User: &p.user, Organization: m.Organization, Role: m.Role, Scopes: m.Role.Scopes(), Projects: m.Projects}, nil
 		}
 	}
 	return nil, nil
@@ -61,7 +61,7 @@ func (u *UI) reader(r *http.Request) (*account.Principal, error) {
 // organizationIn is the organization in /api/0/organizations/{org}/… and /api/N/projects/{org}/….
 func organizationIn(path string) string {
 	parts := strings.SplitN(strings.TrimPrefix(path, "/api/"), "/", 4)
-	if len(parts) >= 3 && (parts[1] == "organizations" || parts[1] == "projects") {
+	if len(parts) >= 3 && (parts[1] == "organizations" || parts[1] == "projects" || parts[1] == "teams") {
 		return parts[2]
 	}
 	return ""
