@@ -78,8 +78,8 @@ func TestBlocksLeaveOutWhatTheDictionaryHas(t *testing.T) {
 	w.want(1, "select count(*) from event_dictionaries where project_id = 1")
 	w.record(all[enough+1])
 	after := w.int("select length(data) from event_blocks order by id desc limit 1")
-	if after > before/10 {
-		t.Errorf("want an event in a tenth of %d bytes, got %d", before, after)
+	if after > before/8 {
+		t.Errorf("want an event in an eighth of %d bytes, got %d", before, after)
 	}
 	readable(t, w.st, all)
 	readable(t, pgtest.Open(t, w.url), all)

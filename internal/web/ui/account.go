@@ -14,6 +14,7 @@ func (u *UI) drawAccount(v *visit, status int, page view.AccountPage) error {
 	look := v.base.Look
 	page.Name, page.Email = v.principal.User.DisplayName(), v.principal.User.Email
 	page.Themes, page.Densities = chosen(view.Themes, look.Theme), chosen(view.Densities, look.Density)
+	page.KeysOff = v.settings.KeysOff
 	if page.Zone == "" && look.Zone != nil {
 		page.Zone = look.Zone.String()
 	}
@@ -43,9 +44,15 @@ func (u *UI) saveAccount(v *visit) error {
 			Zone: v.r.PostFormValue("zone"), Problem: "There is no time zone of this name. An example is Europe/Paris.",
 		})
 	}
-	u.setLook(v.w, view.Look{
-		Theme: known(v.r.PostFormValue("theme"), view.Themes), Density: known(v.r.PostFormValue("density"), view.Densities), Zone: zone,
-	})
+	look := v.base.Look
+	look.Theme, look.Density, look.Zone = known(v.r.PostFormValue("theme"), view.Themes), known(v.r.PostFormValue("density"), view.Densities), zone
+	if err := u.keepLook(v, look); err != nil {
+		return err
+	}
+	keysOff := v.r.PostFormValue("keys") == "off"
+	if err := u.changeSettings(v, func(s *account.Settings) { s.KeysOff = keysOff }); err != nil {
+		return err
+	}
 	v.notify(view.Notice{Text: "Saved."})
 	return v.redirect("/account")
 }

@@ -97,7 +97,7 @@ func (u *UI) issue(v *visit) error {
 		return err
 	}
 	page := u.issuePage(v, d, word)
-	v.base.Section = view.SectionIssues
+	v.base.Section, v.base.Keys = view.SectionIssues, view.KeysDetail
 	v.base.Crumbs = []view.Link{{Label: "Issues", Href: v.orgPath("/issues")}, {Label: row.ShortID}}
 	return v.render(http.StatusOK, row.ShortID+" "+row.Title, func(p view.Page) component { return view.Issue(p, page) })
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -36,24 +35,23 @@ var sorts = []view.Choice{
 
 // listState is what the address of a list says.
 type listState struct {
-	path        string
-	query       string
-	status      string
-	project     string
-	environment string
-	sort        string
-	period      string // of the sparklines: "" is 24 h, "14d"
-	cursor      string
+	path    string
+	query   string
+	status  string
+	sort    string
+	spark   string // time of the sparklines: "" is 24 h, "14d"
+	cursor  string
+	filters *filters
 }
 
-func readListState(r *http.Request, path string) listState {
-	q := r.URL.Query()
+func readListState(v *visit, path string) listState {
+	q := v.r.URL.Query()
 	s := listState{
-		path: path, query: strings.TrimSpace(q.Get("query")), status: q.Get("status"), project: q.Get("project"),
-		environment: q.Get("environment"), sort: q.Get("sort"), period: q.Get("period"), cursor: q.Get("cursor"),
+		path: path, query: strings.TrimSpace(q.Get("query")), status: q.Get("status"),
+		sort: q.Get("sort"), spark: q.Get("spark"), cursor: q.Get("cursor"), filters: v.filters,
 	}
-	if s.period != "14d" {
-		s.period = ""
+	if s.spark != "14d" {
+		s.spark = ""
 	}
 	return s
 }
@@ -62,9 +60,11 @@ func readListState(r *http.Request, path string) listState {
 func (s listState) href(change func(*listState)) string {
 	change(&s)
 	q := make(url.Values)
+	if s.filters != nil {
+		q = s.filters.values()
+	}
 	for _, part := range [...]struct{ name, value string }{
-		{"query", s.query}, {"status", s.status}, {"project", s.project}, {"environment", s.environment},
-		{"sort", s.sort}, {"period", s.period}, {"cursor", s.cursor},
+		{"query", s.query}, {"status", s.status}, {"sort", s.sort}, {"spark", s.spark}, {"cursor", s.cursor},
 	} {
 		if part.value != "" {
 			q.Set(part.name, part.value)
@@ -100,6 +100,14 @@ func (u *UI) home(v *visit) error {
 	return u.list(v, "/")
 }
 
+// filteredHome is home with the frame's filters, for those who belong to an organization.
+func (u *UI) filteredHome(v *visit) error {
+	if len(v.memberships) == 0 {
+		return u.home(v)
+	}
+	return u.filtered(u.home)(v)
+}
+
 func (u *UI) orgHome(v *visit) error { return v.redirect(v.orgPath("/issues")) }
 
 func (u *UI) issues(v *visit) error { return u.list(v, v.orgPath("/issues")) }
@@ -112,25 +120,18 @@ func (u *UI) list(v *visit, path string) error {
 		return err
 	}
 	ctx, org := v.r.Context(), v.principal.Organization.ID
-	s := readListState(v.r, path)
-	projects, err := u.Store.Projects(ctx, org)
-	if err != nil {
-		return err
-	}
+	s, projects := readListState(v, path), v.filters.all
 	page := view.ListPage{
 		Path: path, Here: s.href(func(*listState) {}), Action: v.orgPath("/issues"), Query: s.query,
 		ShowProject: len(projects) > 1, Reset: path,
 	}
-	s.choices(&page, projects)
-	if page.Environments, err = u.environmentChoices(v, projects, s); err != nil {
-		return err
-	}
+	s.choices(&page)
 	query, problem := s.search()
 	if problem != nil {
 		page.QueryProblem, page.Empty = problem, view.NothingMatches
 		return u.drawList(v, page, http.StatusBadRequest)
 	}
-	found, err := u.Store.ListIssues(ctx, org, s.issueQuery(query, projects, v.principal.UserID()))
+	found, err := u.Store.ListIssues(ctx, org, s.issueQuery(query, v.principal.UserID()))
 	if err != nil {
 		if fault.KindOf(err) == fault.Invalid { // a value of the search, or an address cut short
 			page.QueryProblem, page.Empty = &view.QueryProblem{Before: s.query, Text: fault.Public(err)}, view.NothingMatches
@@ -150,7 +151,7 @@ func (u *UI) list(v *visit, path string) error {
 }
 
 func (u *UI) drawList(v *visit, page view.ListPage, status int) error {
-	v.base.Section = view.SectionIssues
+	v.base.Section, v.base.Keys = view.SectionIssues, view.KeysList
 	return v.render(status, "Issues", func(p view.Page) component { return view.List(p, page) })
 }
 
@@ -171,74 +172,41 @@ func (s listState) search() (q search.Query, problem *view.QueryProblem) {
 	return q, &view.QueryProblem{Before: s.query[:at], Rest: s.query[at:], Text: e.Text}
 }
 
-func (s listState) issueQuery(q search.Query, projects []project.Project, me int64) postgres.IssueQuery {
+func (s listState) issueQuery(q search.Query, me int64) postgres.IssueQuery {
 	iq := postgres.IssueQuery{Query: q, Sort: postgres.IssueSort(s.sort), Cursor: s.cursor, Limit: rowsPerPage, Me: me}
-	if s.project != "" {
-		iq.Projects = []int64{-1} // an unknown project has no issues
-		for _, p := range projects {
-			if p.Slug == s.project || strconv.FormatInt(p.ID, 10) == s.project {
-				iq.Projects = []int64{p.ID}
-			}
-		}
-	}
-	if s.environment != "" {
-		iq.Environments = []string{s.environment}
-	}
+	s.filters.restrict(&iq)
 	return iq
 }
 
 // choices fills the tabs and filters.
-func (s listState) choices(page *view.ListPage, projects []project.Project) {
+func (s listState) choices(page *view.ListPage) {
 	for _, t := range tabs {
 		page.Tabs = append(page.Tabs, view.Link{Label: t.label, Current: t.word == s.status,
 			Href: s.href(func(n *listState) { n.status, n.cursor = t.word, "" })})
-	}
-	page.Projects = []view.Choice{{Label: "All projects"}}
-	for _, p := range projects {
-		page.Projects = append(page.Projects, view.Choice{Value: p.Slug, Label: p.Name, Current: p.Slug == s.project})
 	}
 	for _, c := range sorts {
 		c.Current = c.Value == s.sort
 		page.Sorts = append(page.Sorts, c)
 	}
 	for _, c := range [...]struct{ word, label string }{{"", "24 h"}, {"14d", "14 d"}} {
-		page.Periods = append(page.Periods, view.Link{Label: c.label, Current: c.word == s.period,
-			Href: s.href(func(n *listState) { n.period = c.word })})
+		page.Periods = append(page.Periods, view.Link{Label: c.label, Current: c.word == s.spark,
+			Href: s.href(func(n *listState) { n.spark = c.word })})
 	}
-	for _, h := range [...]view.Choice{{Label: "status", Value: s.status}, {Label: "period", Value: s.period}} {
+	for _, h := range [...]view.Choice{{Label: "status", Value: s.status}, {Label: "spark", Value: s.spark}} {
 		if h.Value != "" {
 			page.Hidden = append(page.Hidden, h)
 		}
 	}
-}
-
-func (u *UI) environmentChoices(v *visit, projects []project.Project, s listState) ([]view.Choice, error) {
-	ids := make([]int64, len(projects))
-	for i, p := range projects {
-		ids[i] = p.ID
-	}
-	names, err := u.Store.EnvironmentNames(v.r.Context(), ids)
-	if err != nil {
-		return nil, err
-	}
-	list := []view.Choice{{Label: "All environments"}}
-	listed := s.environment == ""
-	for _, n := range names {
-		if n == "" {
-			continue
+	for name, values := range s.filters.values() {
+		for _, value := range values {
+			page.Hidden = append(page.Hidden, view.Choice{Label: name, Value: value})
 		}
-		list = append(list, view.Choice{Value: n, Label: n, Current: n == s.environment})
-		listed = listed || n == s.environment
 	}
-	if !listed {
-		list = append(list, view.Choice{Value: s.environment, Label: s.environment, Current: true})
-	}
-	return list, nil
 }
 
 // fillRows turns what was found into rows with their sparklines.
 func (u *UI) fillRows(v *visit, page *view.ListPage, s listState, found postgres.IssuePage) error {
-	series, err := u.seriesOf(v, found.Rows, s.period)
+	series, err := u.seriesOf(v, found.Rows, s.spark)
 	if err != nil {
 		return err
 	}
@@ -306,7 +274,7 @@ func (u *UI) whyEmpty(v *visit, s listState, projects []project.Project, page *v
 			page.Start = append(page.Start, card)
 		}
 		return view.NeverHadData, nil
-	case s.query == "" && s.status == "" && s.environment == "" && s.project == "" && s.cursor == "":
+	case s.query == "" && s.status == "" && len(s.filters.values()) == 0 && s.cursor == "":
 		return view.AllDone, nil
 	}
 	return view.NothingMatches, nil

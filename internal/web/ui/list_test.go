@@ -62,7 +62,7 @@ func TestTheListShowsFiltersAndSorts(t *testing.T) {
 		}
 	}
 	body := b.page("/")
-	for _, want := range []string{"<strong>Kind3</strong>", "value 3", `<option value="production">`, "<time datetime=", `aria-label="Select DEFAULT-3"`, "1 event in 24 hours"} {
+	for _, want := range []string{"<strong>Kind3</strong>", "value 3", `name="environment" value="production"`, "<time datetime=", `aria-label="Select DEFAULT-3"`, "1 event in 24 hours"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the list lacks %q", want)
 		}
@@ -170,14 +170,14 @@ func TestSelectedIssuesAreChangedAndChangedBack(t *testing.T) {
 		t.Fatalf("after the change: %d %s", res.StatusCode, res.Header.Get("Location"))
 	}
 	body := b.page("/")
-	if !strings.Contains(body, "Resolved 2 issues.") || !strings.Contains(body, `value="back-to-new" class="plain">Undo`) || len(names(body)) != 1 {
+	if !strings.Contains(body, "Resolved 2 issues.") || !strings.Contains(body, `value="back-to-new" class="plain" data-undo`) || len(names(body)) != 1 {
 		t.Errorf("after the change: %v", names(body))
 	}
 	if body := b.page("/?status=resolved"); strings.Contains(body, "Resolved 2 issues.") || len(names(body)) != 2 {
 		t.Errorf("resolved: %v", names(body))
 	}
 	b.post("/o/default/issues", form)
-	undo := regexp.MustCompile(`name="do" value="(back-to-[a-z]+)" class="plain">Undo`).FindStringSubmatch(b.page("/"))
+	undo := regexp.MustCompile(`name="do" value="(back-to-[a-z]+)" class="plain" data-undo`).FindStringSubmatch(b.page("/"))
 	if undo != nil {
 		t.Error("what was resolved already can be taken back")
 	}

@@ -23,6 +23,7 @@ func lookOf(r *http.Request) (l view.Look) {
 		return l
 	}
 	l.Theme, l.Density = known(values.Get("theme"), view.Themes), known(values.Get("density"), view.Densities)
+	l.Rail = known(values.Get("rail"), view.Rails)
 	l.Zone, _ = parseZone(values.Get("zone")) // an unknown zone is UTC
 	return l
 }
@@ -54,7 +55,7 @@ func parseZone(name string) (zone *time.Location, ok bool) {
 
 // setLook stores a look in the reader's browser for a year.
 func (u *UI) setLook(w http.ResponseWriter, l view.Look) {
-	values := url.Values{"theme": {l.Theme}, "density": {l.Density}}
+	values := url.Values{"theme": {l.Theme}, "density": {l.Density}, "rail": {l.Rail}}
 	if l.Zone != nil && l.Zone != time.UTC {
 		values.Set("zone", l.Zone.String())
 	}

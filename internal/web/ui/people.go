@@ -25,10 +25,11 @@ type people struct {
 type person struct {
 	user        account.User
 	memberships []account.Membership
+	settings    account.Settings
 	until       time.Time
 }
 
-// find returns a user and the organizations they belong to. fault.Unknown: there is no such user.
+// find returns a user the organizations they belong to, and what they chose. fault.Unknown: there is no such user.
 func (p *people) find(ctx context.Context, st *postgres.Store, id int64) (person, error) {
 	now := time.Now()
 	p.mu.Lock()
@@ -45,7 +46,11 @@ func (p *people) find(ctx context.Context, st *postgres.Store, id int64) (person
 	if err != nil {
 		return person{}, err
 	}
-	found := person{user, memberships, now.Add(knownFor)}
+	settings, err := st.UserSettings(ctx, id)
+	if err != nil {
+		return person{}, err
+	}
+	found := person{user, memberships, settings, now.Add(knownFor)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byID == nil || len(p.byID) >= maxPeople {

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"sort"
 	"strconv"
 	"strings"
@@ -34,10 +35,10 @@ func (u *UI) firstDSN(keys []project.Key) string {
 
 func (u *UI) projectView(v *visit, p project.Project) view.Project {
 	href := v.orgPath("/projects/" + p.Slug)
-	s := listState{path: v.orgPath("/issues"), project: p.Slug}
+	issues := v.orgPath("/issues") + "?" + url.Values{"project": {p.Slug}}.Encode()
 	return view.Project{
 		ID: strconv.FormatInt(p.ID, 10), Slug: p.Slug, Name: p.Name, Platform: p.Platform, FirstEventAt: p.FirstEventAt,
-		Href: href, AlertsHref: href + "/alerts", IssuesHref: s.href(func(*listState) {}),
+		Href: href, AlertsHref: href + "/alerts", IssuesHref: issues,
 	}
 }
 

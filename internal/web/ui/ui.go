@@ -40,6 +40,7 @@ type UI struct {
 	logins   *scs.SessionManager
 	throttle account.Throttle
 	people   people
+	places   []place
 	handler  http.Handler
 }
 
@@ -68,14 +69,17 @@ func (u *UI) routes() http.Handler {
 	r.Get("/login", u.open(u.loginForm))
 	r.Post("/login", u.open(u.login))
 	r.Post("/logout", u.open(u.logout))
-	r.Get("/", u.page(u.home))
+	r.Get("/", u.page(u.filteredHome))
 	r.Get("/account", u.page(u.account))
 	r.Post("/account", u.page(u.saveAccount))
+	r.Post("/account/look", u.page(u.changeLook))
 	r.Get("/jump", u.page(u.jump))
 	r.Get("/e/{event}", u.page(u.permalink))
 	r.Route("/o/{org}", func(r chi.Router) {
 		r.Get("/", u.page(u.orgHome))
-		r.Get("/issues", u.page(u.issues))
+		r.Get("/issues", u.page(u.filtered(u.issues)))
+		r.Post("/filters", u.page(u.chooseFilters))
+		r.Get("/palette", u.page(u.palette))
 		r.Post("/issues", u.page(u.changeIssues))
 		r.Get("/issues/{issue}", u.page(u.issue))
 		r.Post("/issues/{issue}", u.page(u.changeIssue))
@@ -110,6 +114,8 @@ func (u *UI) routes() http.Handler {
 	r.Get("/{org}/{project}/issues/{issue}/events/{event}", u.page(u.deepLink))
 	r.NotFound(u.open(u.notFound))
 	r.MethodNotAllowed(u.open(u.notFound))
+
+	u.places = findPlaces(r)
 
 	root := http.NewServeMux()
 	root.Handle(assets.Prefix, u.headers(http.HandlerFunc(assets.Serve)))

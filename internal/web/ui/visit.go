@@ -30,6 +30,8 @@ type visit struct {
 	// Set on pages for people who signed in.
 	principal   *account.Principal
 	memberships []account.Membership
+	settings    account.Settings
+	filters     *filters // on pages that read them
 }
 
 // handler answers a visit or returns why it could not; then it has written nothing.
@@ -90,10 +92,17 @@ func (v *visit) identify() (signedIn bool, err error) {
 	if !p.user.Active || fingerprint(p.user.PasswordHash) != v.ui.logins.GetString(ctx, keyPassword) {
 		return false, v.ui.logins.Destroy(ctx)
 	}
-	v.memberships = p.memberships
+	v.memberships, v.settings = p.memberships, p.settings
+	if _, err := v.r.Cookie(lookCookie); err != nil {
+		v.base.Look = lookFrom(p.settings)
+	}
 	name := chi.URLParam(v.r, "org")
 	v.principal = &account.Principal{User: &p.user}
-	v.base.Viewer = &view.Viewer{Name: p.user.DisplayName(), Email: p.user.Email}
+	v.base.Viewer = &view.Viewer{Name: p.user.DisplayName(), Email: p.user.Email, KeysOff: p.settings.KeysOff}
+	for _, m := range p.memberships {
+		v.base.Viewer.Orgs = append(v.base.Viewer.Orgs, view.Link{Label: m.Organization.Name, Href: "/o/" + m.Organization.Slug + "/issues",
+			Current: m.Organization.Slug == name || name == "" && len(v.base.Viewer.Orgs) == 0})
+	}
 	for _, m := range p.memberships {
 		if name == "" || m.Organization.Slug == name {
 			v.principal = &account.Principal{User: &p.user, Organization: m.Organization, Role: m.Role, Scopes: m.Role.Scopes()}
@@ -133,6 +142,7 @@ func (v *visit) render(status int, title string, draw func(view.Page) component)
 	p := v.base
 	p.Title = title
 	p.Notice = v.takeNotice()
+	p.Nav, p.Here = v.nav(), v.r.URL.RequestURI()
 	var buf bytes.Buffer
 	if err := view.Render(v.r.Context(), &buf, draw(p)); err != nil {
 		return fault.Wrap(err, fault.Internal, "draw the page")
@@ -192,6 +202,7 @@ func (v *visit) problem(err error) {
 	}
 	p := v.base
 	p.Title = page.Title
+	p.Nav, p.Here = v.nav(), v.r.URL.RequestURI()
 	var buf bytes.Buffer
 	if drawErr := view.Render(v.r.Context(), &buf, view.Problem(p, page)); drawErr != nil {
 		http.Error(v.w, page.Title, page.Status)

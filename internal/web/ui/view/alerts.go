@@ -72,4 +72,5 @@ type AccountPage struct {
 	Problem     string
 	Password    string // what is wrong with a new password
 	Saved       bool
+	KeysOff     bool
 }

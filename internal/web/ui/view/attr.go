@@ -33,3 +33,34 @@ func lazy(address string) templ.Attributes {
 	}
 	return templ.Attributes{"data-body": address}
 }
+
+// bodyState is what scripts must know of the reader.
+func bodyState(p Page) templ.Attributes {
+	if p.Viewer == nil || !p.Viewer.KeysOff {
+		return nil
+	}
+	return templ.Attributes{"data-keys": "off"}
+}
+
+// navCommand ties an entry of the rail to the keys that lead there.
+func navCommand(n NavItem) templ.Attributes {
+	if n.Cmd == "" {
+		return templ.Attributes{"title": n.Label}
+	}
+	return Cmd(n.Cmd)
+}
+
+// other is the value that a button switches to.
+func other(value, set string) string {
+	if value == set {
+		return ""
+	}
+	return set
+}
+
+func (l Look) otherTheme() string {
+	if l.Theme == "dark" {
+		return "light"
+	}
+	return "dark"
+}

@@ -10,8 +10,6 @@ type ListPage struct {
 	Query        string
 	QueryProblem *QueryProblem
 	Tabs         []Link
-	Projects     []Choice
-	Environments []Choice
 	Sorts        []Choice
 	Periods      []Link // of the sparklines
 	Hidden       []Choice

@@ -8,12 +8,37 @@ import (
 type Page struct {
 	Title   string // of the document, before the product's name
 	Section Section
-	Viewer  *Viewer // nil: nobody is signed in
+	Keys    KeyScope // beside KeysEverywhere
+	Viewer  *Viewer  // nil: nobody is signed in
 	Look    Look
 	Now     time.Time
 	Notice  *Notice // what the last action did
 	Crumbs  []Link  // above the heading; the last one is the page itself
+	Nav     []NavItem
+	Filters *Filters // nil: the page reads none
+	Here    string   // address of this page
 	Assets  Assets
+}
+
+// NavItem is one entry of the rail.
+type NavItem struct {
+	Section Section
+	Label   string
+	Href    string
+	Cmd     string // that goes there; empty: none
+}
+
+// Filters are the frame's filters: which projects, environments and time a page is about.
+type Filters struct {
+	Action       string // where the choice is sent
+	Projects     []Choice
+	Environments []Choice
+	Periods      []Choice
+	From, To     string // of a range of one's own, as typed
+	ProjectWords string // what is chosen, in a few words
+	EnvironWords string
+	PeriodWords  string
+	Count        int // filters that restrict something
 }
 
 // Section is a part of the frame's navigation.
@@ -24,7 +49,12 @@ const (
 	SectionNone     Section = ""
 	SectionIssues   Section = "issues"
 	SectionProjects Section = "projects"
+	SectionReleases Section = "releases"
 	SectionAlerts   Section = "alerts"
+	SectionCrons    Section = "crons"
+	SectionStats    Section = "stats"
+	SectionSettings Section = "settings"
+	SectionAdmin    Section = "admin"
 	SectionAccount  Section = "account"
 )
 
@@ -34,6 +64,8 @@ type Viewer struct {
 	Email   string
 	Org     string // slug
 	OrgName string
+	Orgs    []Link // all that they belong to, when there are several
+	KeysOff bool   // single keys do nothing
 }
 
 // Look is how the reader wants pages to look; the zero value follows the system.
@@ -41,12 +73,14 @@ type Look struct {
 	Theme   string // "", "light", "dark"
 	Density string // "", "roomy"
 	Zone    *time.Location
+	Rail    string // "", "small"
 }
 
-// Themes and Densities are what Look accepts, with the words people read.
+// Themes, Densities and Rails are what Look accepts, with the words people read.
 var (
 	Themes    = []Choice{{Value: "", Label: "Follow the system"}, {Value: "light", Label: "Light"}, {Value: "dark", Label: "Dark"}}
 	Densities = []Choice{{Value: "", Label: "Compact"}, {Value: "roomy", Label: "Roomy"}}
+	Rails     = []Choice{{Value: "", Label: "With words"}, {Value: "small", Label: "Icons"}}
 )
 
 // class is the class of the root element.
@@ -57,6 +91,9 @@ func (l Look) class() string {
 	}
 	if l.Theme == "light" || l.Theme == "dark" {
 		c += " " + l.Theme
+	}
+	if l.Rail == "small" {
+		c += " small-rail"
 	}
 	return c
 }

@@ -1,6 +1,10 @@
 // The pages work without any of this: it adds keys, copying and waiting. Nothing here makes HTML
 // from text, so that Trusted Types can forbid it.
 import "./keys";
+import "./look";
+import "./toast";
+import "./dialog";
+import { Palette } from "./palette";
 import { Copy } from "./copy";
 import { List } from "./list";
 import { EventKeys } from "./event";
@@ -20,3 +24,4 @@ customElements.define("x-wait", Wait);
 customElements.define("x-zone", Zone);
 customElements.define("x-crumbs", Crumbs);
 customElements.define("x-json", Json);
+customElements.define("x-palette", Palette);

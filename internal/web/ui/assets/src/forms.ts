@@ -1,6 +1,7 @@
 // Filters apply when they change, without a press on the button.
 document.addEventListener("change", (e) => {
-  if (e.target instanceof HTMLSelectElement && e.target.hasAttribute("data-submit")) e.target.form?.requestSubmit();
+  const field = e.target;
+  if ((field instanceof HTMLSelectElement || field instanceof HTMLInputElement) && field.hasAttribute("data-submit")) field.form?.requestSubmit();
 });
 
 // Filters left empty stay out of the address, which keeps it worth copying.
@@ -17,6 +18,29 @@ document.addEventListener("click", (e) => {
   for (const menu of document.querySelectorAll<HTMLDetailsElement>("details.menu[open]")) {
     if (!menu.contains(e.target as Node)) menu.open = false;
   }
+});
+document.addEventListener("keydown", (e) => {
+  if (e.key !== "Escape") return;
+  for (const menu of document.querySelectorAll<HTMLDetailsElement>("details.menu[open]")) {
+    menu.open = false;
+    if (menu.contains(document.activeElement)) menu.querySelector<HTMLElement>("summary")?.focus();
+  }
+});
+
+// Choices of a menu apply when it closes, when any of them changed.
+document.addEventListener("toggle", (e) => {
+  const menu = e.target;
+  if (!(menu instanceof HTMLDetailsElement) || !menu.matches(".filter")) return;
+  const state = [...menu.querySelectorAll<HTMLInputElement>("input")].map((i) => `${i.checked}${i.type === "text" ? i.value : ""}`).join();
+  if (menu.open) menu.dataset.state = state;
+  else if (menu.dataset.state !== undefined && menu.dataset.state !== state) menu.closest("form")?.requestSubmit();
+}, { capture: true });
+
+// Someone who types a range of their own means it and not the period chosen above it.
+document.addEventListener("input", (e) => {
+  const field = e.target;
+  if (!(field instanceof HTMLInputElement) || !/^(from|to)$/.test(field.name)) return;
+  for (const radio of field.closest(".menu-body")?.querySelectorAll<HTMLInputElement>("input[type=radio]") ?? []) radio.checked = false;
 });
 
 // Coming back by the history finds the fields as they were.

@@ -1,77 +1,97 @@
-// One registry of single-key commands. Keys never fire inside fields or with modifiers.
+// Keys run commands. Which keys, in which words, is in the sheet that the server drew (view.Commands);
+// what a command does is a function given to on(), else the element marked with data-cmd.
 
 export interface Command {
-  readonly key: string;
+  readonly id: string;
+  readonly keys: string;
   readonly words: string;
-  run(): void;
 }
 
-const commands = new Map<string, Command>();
-let prefix = "";
+type Run = (key: string) => void;
 
-/** Makes a key do something; a later registration of the same key replaces an earlier one. */
-export function bind(key: string, words: string, run: () => void): void {
-  commands.set(key, { key, words, run });
+const runs = new Map<string, Run>();
+let pressed = "";
+let forget = 0;
+
+/** Says what a command does on this page. */
+export function on(id: string, run: Run): void {
+  runs.set(id, run);
 }
 
-function typing(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement &&
-    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) &&
-    !(target instanceof HTMLInputElement && target.type === "checkbox");
+/** The commands of this page, those that do nothing on it left out. */
+export function commands(): Command[] {
+  return all().filter((c) => runs.has(c.id) || target(c.id));
+}
+
+function all(): Command[] {
+  return [...document.querySelectorAll<HTMLElement>("#keys [data-keys]")].map((e) => ({
+    id: e.dataset.id ?? "",
+    keys: e.dataset.keys ?? "",
+    words: e.querySelector("dd")?.textContent ?? "",
+  }));
+}
+
+function target(id: string): HTMLElement | undefined {
+  const marked = [...document.querySelectorAll<HTMLElement>(`[data-cmd="${id}"]`)];
+  return marked.find((e) => e.offsetParent !== null || e.closest("details.menu, dialog, .fold"));
+}
+
+/** Runs a command; false when it does nothing here. */
+export function run(id: string, key = ""): boolean {
+  const f = runs.get(id);
+  if (f) {
+    f(key);
+    return true;
+  }
+  const e = target(id);
+  if (!e) return false;
+  if (e instanceof HTMLInputElement && e.type !== "checkbox" || e instanceof HTMLTextAreaElement || e instanceof HTMLSelectElement) {
+    e.focus();
+    if (e instanceof HTMLInputElement) e.select();
+  } else if (e instanceof HTMLDetailsElement) {
+    e.open = !e.open;
+    e.querySelector<HTMLElement>(e.open ? ".menu-body button, .menu-body a, .menu-body input" : "summary")?.focus();
+  } else e.click();
+  return true;
+}
+
+function typing(where: EventTarget | null): boolean {
+  return where instanceof HTMLElement &&
+    (where.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(where.tagName)) &&
+    !(where instanceof HTMLInputElement && /^(checkbox|radio|button|submit)$/.test(where.type));
+}
+
+function named(e: KeyboardEvent): string {
+  return e.key === " " ? "Space" : e.key;
+}
+
+function fits(c: Command, keys: string): boolean {
+  return c.keys === keys || c.keys === "1-9" && /^[1-9]$/.test(keys);
 }
 
 document.addEventListener("keydown", (e) => {
-  if (e.defaultPrevented || e.ctrlKey || e.metaKey || e.altKey || e.isComposing) return;
+  if (e.defaultPrevented || e.isComposing) return;
+  if ((e.ctrlKey || e.metaKey) && !e.altKey && !e.shiftKey && e.key.toLowerCase() === "k") {
+    if (run("palette")) e.preventDefault();
+    return;
+  }
+  if (e.ctrlKey || e.metaKey || e.altKey) return;
   if (typing(e.target)) {
     if (e.key === "Escape") (e.target as HTMLElement).blur();
     return;
   }
-  if (e.key === "Enter" || e.key === " " || e.key === "Tab") return;
-  const command = commands.get(prefix + e.key);
-  prefix = !prefix && e.key === "g" ? "g " : "";
-  if (command) {
-    e.preventDefault();
-    command.run();
-  }
+  if (document.body.dataset.keys === "off" || document.querySelector("dialog[open]")) return;
+  const key = named(e);
+  // What is focused has the first right to the keys that press it.
+  const onControl = e.target instanceof HTMLElement && e.target.matches("button, summary, input, select, a:not([data-row-link])");
+  if (key === "Enter" || key === "Tab" || key === "Shift" || key === "Space" && onControl) return;
+  const sequence = pressed ? `${pressed} ${key}` : key;
+  const list = all();
+  const command = list.find((c) => fits(c, sequence)) ?? list.find((c) => fits(c, key));
+  clearTimeout(forget);
+  pressed = !command && list.some((c) => c.keys.startsWith(`${key} `)) ? key : "";
+  if (pressed) forget = window.setTimeout(() => (pressed = ""), 1500);
+  if (command ? run(command.id, key) : pressed) e.preventDefault();
 });
 
-/** Shows every key in a dialog. */
-function sheet(): void {
-  document.querySelector("dialog.keys")?.remove();
-  const dialog = document.createElement("dialog");
-  dialog.className = "keys";
-  const title = document.createElement("h2");
-  title.textContent = "Keys";
-  const list = document.createElement("dl");
-  for (const c of commands.values()) {
-    const key = document.createElement("dt");
-    const kbd = document.createElement("kbd");
-    kbd.textContent = c.key;
-    key.append(kbd);
-    const words = document.createElement("dd");
-    words.textContent = c.words;
-    list.append(key, words);
-  }
-  const form = document.createElement("form");
-  form.method = "dialog";
-  const close = document.createElement("button");
-  close.textContent = "Close";
-  form.append(close);
-  dialog.append(title, list, form);
-  document.body.append(dialog);
-  dialog.showModal();
-}
-
-function follow(selector: string): () => void {
-  return () => document.querySelector<HTMLAnchorElement>(selector)?.click();
-}
-
-bind("?", "show the keys", sheet);
-bind("/", "search", () => {
-  const field = document.querySelector<HTMLInputElement>("#query, #jump");
-  field?.focus();
-  field?.select();
-});
-bind("g i", "go to the issues", follow('.rail a[href$="/issues"]'));
-bind("g p", "go to the projects", follow('.rail a[href$="/projects"]'));
-bind("g a", "go to the alerts", follow('.rail a[href$="/alerts"]'));
+on("help", () => document.querySelector<HTMLDialogElement>("#keys")?.showModal());

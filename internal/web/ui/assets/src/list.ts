@@ -1,4 +1,4 @@
-import { bind } from "./keys";
+import { on } from "./keys";
 
 /** Keys, focus and selection of the issue list. */
 export class List extends HTMLElement {
@@ -9,15 +9,13 @@ export class List extends HTMLElement {
     if (performance.getEntriesByType("navigation").some((n) => (n as PerformanceNavigationTiming).type === "back_forward")) {
       this.move(saved, false);
     }
-    bind("j", "next issue", () => this.move(this.at + 1, true));
-    bind("k", "previous issue", () => this.move(this.at - 1, true));
-    bind("o", "open the issue", () => this.link()?.click());
-    bind("x", "select the issue", () => this.toggle());
-    bind("e", "resolve the selected issues", () => this.act("resolve"));
-    bind("m", "archive the selected issues", () => this.act("archive"));
-    bind("n", "next page", () => document.querySelector<HTMLAnchorElement>('.pager a[rel="next"]')?.click());
-    bind("N", "previous page", () => document.querySelector<HTMLAnchorElement>('.pager a[rel="prev"]')?.click());
-    bind("A", "select all on this page", () => this.all(true));
+    on("list.next", () => this.move(this.at + 1, true));
+    on("list.previous", () => this.move(this.at - 1, true));
+    on("list.open", () => this.link()?.click());
+    on("list.select", () => this.toggle());
+    on("list.all", () => this.all(true));
+    on("list.resolve", () => this.act("resolve"));
+    on("list.archive", () => this.act("archive"));
     this.form()?.addEventListener("change", (e) => {
       const box = e.target;
       if (box instanceof HTMLInputElement && box.hasAttribute("data-all")) this.all(box.checked);

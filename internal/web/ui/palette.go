@@ -1,0 +1,83 @@
+package ui
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/httpx"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/search"
+)
+
+// found is one answer of the palette.
+type found struct {
+	Label string `json:"label"`
+	Hint  string `json:"hint"`
+	Href  string `json:"href"`
+}
+
+// foundIssues is how many issues the palette names.
+const foundIssues = 6
+
+// palette answers what the command palette looks for: pages of projects by part of their name,
+// issues by id or words, events by id.
+func (u *UI) palette(v *visit) error {
+	if err := v.principal.Require(account.EventRead); err != nil {
+		return err
+	}
+	q := strings.TrimSpace(v.r.URL.Query().Get("q"))
+	list := []found{}
+	if id, err := event.ParseID(q); err == nil {
+		list = append(list, found{"Event " + id.String(), "event", v.orgPath("/e/" + id.String())})
+	}
+	if _, _, ok := project.ParseShortID(q); ok {
+		if row, err := u.Store.IssueByShortID(v.r.Context(), v.principal.Organization.ID, q); err == nil {
+			list = append(list, found{row.ShortID + " " + row.Title, "issue", v.orgPath("/issues/" + row.ShortID)})
+		}
+	}
+	projects, err := u.Store.Projects(v.r.Context(), v.principal.Organization.ID)
+	if err != nil {
+		return err
+	}
+	for _, p := range projects {
+		if len(list) < 10 && (containsFold(p.Name, q) || containsFold(p.Slug, q)) {
+			list = append(list, found{p.Name, "project", v.orgPath("/projects/" + p.Slug)},
+				found{"Issues of " + p.Name, "project", v.orgPath("/issues") + "?" + url.Values{"project": {p.Slug}}.Encode()})
+		}
+	}
+	if len([]rune(q)) >= 2 {
+		issues, err := u.foundByWords(v, q)
+		if err != nil {
+			return err
+		}
+		list = append(list, issues...)
+		list = append(list, found{"Search issues for “" + q + "”", "search", v.orgPath("/issues") + "?" + url.Values{"query": {q}}.Encode()})
+	}
+	return httpx.JSON(v.w, http.StatusOK, list)
+}
+
+// foundByWords are the issues seen last whose title or culprit has the words.
+func (u *UI) foundByWords(v *visit, words string) (list []found, err error) {
+	q, err := search.Parse(words)
+	if err != nil {
+		return nil, nil // half of a search is being typed
+	}
+	page, err := u.Store.ListIssues(v.r.Context(), v.principal.Organization.ID,
+		postgres.IssueQuery{Query: q, Limit: foundIssues, Me: v.principal.UserID()})
+	if err != nil {
+		return nil, nil // as above: a value that makes no sense yet
+	}
+	for i := range page.Rows {
+		r := &page.Rows[i]
+		list = append(list, found{r.Title, r.ShortID, v.orgPath("/issues/" + r.ShortID)})
+	}
+	return list, nil
+}
+
+func containsFold(s, part string) bool {
+	return part != "" && strings.Contains(strings.ToLower(s), strings.ToLower(part))
+}
