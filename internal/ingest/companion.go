@@ -69,8 +69,10 @@ func (s *Service) keepCompanion(ctx context.Context, q *request, id event.ID, pl
 	return err
 }
 
-// keepFile stores the bytes of a file. A client that leaves does not stop it.
+// keepFile stores the bytes of a file, after it masked what the project does not want kept. A client
+// that leaves does not stop it.
 func (s *Service) keepFile(ctx context.Context, q *request, id event.ID, place int, it *envelope.Item) (event.Attachment, error) {
+	q.client.files.mask(it.Filename, it.Payload)
 	sum := sha1.Sum(it.Payload)
 	file := event.Attachment{Name: clip(it.Filename, maxFileName), ContentType: clip(it.ContentType, maxFileName), Type: it.AttachmentType,
 		Size: int64(len(it.Payload)), SHA1: sum[:]}

@@ -18,6 +18,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/dsn"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/scrub"
 )
 
 // client is a client key and what ingest has to know about its project. It is never changed.
@@ -27,6 +28,32 @@ type client struct {
 	active  bool
 	rules   []rule   // what may be accepted of it
 	origins []string // nil allows every origin
+	files   *fileRules
+}
+
+// fileRules are what a project wants removed from files, compiled when the first one comes.
+type fileRules struct {
+	settings json.RawMessage
+	compiled sync.Once
+	scrubber *scrub.Scrubber
+}
+
+// mask overwrites, in place, what must not be kept of a file.
+func (f *fileRules) mask(name string, b []byte) {
+	f.compiled.Do(func() {
+		settings, err := scrub.Read(f.settings)
+		if err == nil {
+			f.scrubber, err = scrub.Compile(settings)
+		}
+		if err == nil {
+			return
+		}
+		slog.Error("scrubbing of a project cannot be used; the default is", "err", err)
+		if f.scrubber, err = scrub.Compile(scrub.Defaults()); err != nil {
+			panic(err) // the defaults are part of the program
+		}
+	})
+	f.scrubber.Attachment(name, b)
 }
 
 // directory is what ingest knows of all projects: the last configuration it was given, which
@@ -141,12 +168,13 @@ func (d *directory) put(s *project.Snapshot) {
 	d.projects[s.Project] = s
 	delete(d.stale, s.Project)
 	d.dirty, d.told = true, true
+	files := &fileRules{settings: s.Settings.Scrubbing}
 	for _, k := range s.Keys {
 		key, err := dsn.ParseKey(k.PublicKey)
 		if err != nil || key.IsZero() {
 			continue
 		}
-		c := &client{project: s.Project, keyID: k.ID, active: k.Active, origins: s.Settings.AllowedOrigins, rules: rulesOf(s, &k)}
+		c := &client{project: s.Project, keyID: k.ID, active: k.Active, origins: s.Settings.AllowedOrigins, rules: rulesOf(s, &k), files: files}
 		d.keys[key] = c
 	}
 }

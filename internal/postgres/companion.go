@@ -53,7 +53,8 @@ const (
 )
 
 // RecordCompanions stores files and users' words in one transaction, with their outcomes. What was
-// stored before is not stored again; what belongs to a project that does not exist is dropped.
+// stored before is not stored again; what belongs to a project that does not exist is dropped, and
+// what came with an event that was filtered goes its way.
 func (st *Store) RecordCompanions(ctx context.Context, list []Companion) error {
 	if len(list) == 0 {
 		return nil
@@ -71,8 +72,12 @@ func (st *Store) RecordCompanions(ctx context.Context, list []Companion) error {
 	err := retry(ctx, func() error {
 		return pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error {
 			tally, b := map[outcome.Key]int64{}, &pgx.Batch{}
-			for i := range list {
-				c := &list[i]
+			kept, err := st.withoutRefused(ctx, tx, list, tally)
+			if err != nil {
+				return err
+			}
+			for i := range kept {
+				c := &kept[i]
 				insert := queueFeedback
 				if c.Attachment != nil {
 					insert = queueAttachment
@@ -91,6 +96,42 @@ func (st *Store) RecordCompanions(ctx context.Context, list []Companion) error {
 		})
 	})
 	return translate(err, "record %d attachments and reports", len(list))
+}
+
+// withoutRefused leaves out what came with a filtered event, and adds its outcomes once.
+func (st *Store) withoutRefused(ctx context.Context, tx pgx.Tx, list []Companion, tally map[outcome.Key]int64) ([]Companion, error) {
+	reasons, err := refusedEvents(ctx, tx, list)
+	if err != nil || len(reasons) == 0 {
+		return list, err
+	}
+	var kept []Companion
+	var refused []Refusal
+	sizes := make(map[[16]byte]int64)
+	for _, c := range list {
+		reason, gone := reasons[mark(tagRefused, c.Project, c.Event, c.ReceivedAt)]
+		if !gone {
+			kept = append(kept, c)
+			continue
+		}
+		event := Refusal{Project: c.Project, KeyID: c.KeyID, ID: c.Event, ReceivedAt: c.ReceivedAt, Kind: outcome.Filtered, Reason: reason}
+		if c.Attachment == nil {
+			refused = append(refused, event.companion(outcome.Feedback, 0))
+			continue
+		}
+		r := event.companion(outcome.AttachmentItem, c.Attachment.ID)
+		sizes[r.mark()] = max(c.Attachment.Size, 1)
+		refused = append(refused, r)
+	}
+	fresh, err := insertRefusals(ctx, tx, refused)
+	for _, r := range fresh {
+		tally[r.key()]++
+		if size := sizes[r.mark()]; size > 0 {
+			key := r.key()
+			key.Category = outcome.Attachment
+			tally[key] += size
+		}
+	}
+	return kept, err
 }
 
 func queueAttachment(b *pgx.Batch, c *Companion) *pgx.QueuedQuery {

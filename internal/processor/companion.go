@@ -40,7 +40,17 @@ func (s *Service) companion(ctx context.Context, raw *event.Raw) (*postgres.Comp
 		return nil, errSilent
 	}
 	c.Feedback = &words
-	return c, nil
+	return c, s.scrubWords(ctx, raw.Project, &words)
+}
+
+// scrubWords removes the secrets that a user wrote down; names and contacts are what they are for.
+func (s *Service) scrubWords(ctx context.Context, project int64, f *event.Feedback) error {
+	rules, err := s.policies.of(ctx, project)
+	if err != nil {
+		return fault.Wrap(err, fault.Unavailable, "learn what project %d wants", project)
+	}
+	f.Message, f.URL = rules.scrubber.Words(f.Message), rules.scrubber.Words(f.URL)
+	return nil
 }
 
 // userReport reads what a user wrote about an event. It is scrubbed as the feedback that it is.
@@ -63,5 +73,5 @@ func (s *Service) userReport(ctx context.Context, raw *event.Raw, c *postgres.Co
 	left, _ := ev.Feedback() // what was scrubbed away is not kept, the rest is
 	words.Message, words.Email, words.Name = left.Message, left.Email, left.Name
 	c.Feedback = &words
-	return nil
+	return s.scrubWords(ctx, raw.Project, &words)
 }

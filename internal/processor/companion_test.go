@@ -2,10 +2,12 @@ package processor
 
 import (
 	"encoding/json"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
 // beside is a message of an item type about event number n.
@@ -102,4 +104,60 @@ func TestRetentionTakesFilesWithTheirDay(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestWhatCameWithAFilteredEventGoesItsWay: files and reports of an event that a filter drops are not
+// kept, whichever comes first, however often and at whatever time it is delivered; the ledger says so.
+func TestWhatCameWithAFilteredEventGoesItsWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.store.ChangeSettings(t.Context(), 1, func(s *project.Settings) error {
+		s.Filters = json.RawMessage(dropsLocalhost)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	const local = `{"message":"a","request":{"url":"http://localhost/"}}`
+	of := func(n int) (ev, file, report event.Raw) {
+		return raw(n, local), beside(n, event.ItemAttachment, fileOf(t, "a.txt", 7)), beside(n, event.ItemUserReport, `{"comments":"broken"}`)
+	}
+	process := func(batch ...event.Raw) {
+		if rejects, err := w.Process(t.Context(), batch); err != nil || len(rejects) > 0 {
+			t.Errorf("%v %v", rejects, err)
+		}
+	}
+	e0, f0, r0 := of(0)
+	for range 2 {
+		process(e0, f0, r0)
+	}
+	e1, f1, r1 := of(1)
+	for range 2 {
+		process(e1)
+		process(f1, r1)
+	}
+	e2, f2, r2 := of(2)
+	for range 2 {
+		process(f2, r2)
+		process(e2)
+	}
+	const rounds = 20
+	var wg sync.WaitGroup
+	for n := range rounds {
+		e, f, r := of(10 + n)
+		wg.Go(func() { process(e) })
+		wg.Go(func() { process(f, r) })
+	}
+	wg.Wait()
+	const all = rounds + 3
+	w.want(0, "select count(*) from attachments")
+	w.want(0, "select count(*) from feedback")
+	for category, n := range map[string]int64{"1": all, "4": 7 * all, "22": all, "14": all} {
+		w.want(n, "select sum(quantity) from outcomes where outcome = 1 and reason = 'localhost' and category = "+category)
+		w.want(0, "select coalesce(sum(quantity), 0) from outcomes where outcome = 0 and category = "+category)
+	}
+
+	_, file, report := of(90)
+	process(raw(90, failure("KeyError")), file, report)
+	w.want(1, "select count(*) from attachments")
+	w.want(1, "select count(*) from feedback")
 }

@@ -2,8 +2,6 @@ package processor
 
 import (
 	"context"
-	"crypto/md5"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -49,7 +47,7 @@ func (s *Service) Process(ctx context.Context, batch []event.Raw) ([]bus.Reject,
 	s.metrics.decode.Observe(time.Since(began).Seconds())
 
 	var rejects []bus.Reject
-	var refused []outcome.Batch
+	var refused []postgres.Refusal
 	var companions []postgres.Companion
 	records := make([]postgres.Record, 0, len(batch))
 	for i := range verdicts {
@@ -77,7 +75,7 @@ func (s *Service) Process(ctx context.Context, batch []event.Raw) ([]bus.Reject,
 		}
 	}
 	if len(refused) > 0 {
-		if err := s.store.ApplyOutcomes(ctx, refused); err != nil {
+		if err := s.store.RefuseEvents(ctx, refused); err != nil {
 			return nil, err
 		}
 	}
@@ -249,19 +247,14 @@ func unhandled(ev *event.Event) bool {
 	return false
 }
 
-// refusal is the outcome of one event that is not recorded. Its id comes from the event, so that
-// a redelivery counts once.
-func refusal(raw *event.Raw, kind outcome.Kind, reason string) outcome.Batch {
-	var name []byte
-	name = binary.BigEndian.AppendUint64(name, uint64(raw.Project))
-	name = append(name, raw.ID[:]...)
-	name = binary.BigEndian.AppendUint64(name, uint64(raw.ReceivedAt.UnixMicro()))
-	if isCompanion(raw.ItemType) { // it shares the other two with its event
-		name = append(name, raw.ItemType...)
+// refusal is one event or companion that is not recorded.
+func refusal(raw *event.Raw, kind outcome.Kind, reason string) postgres.Refusal {
+	r := postgres.Refusal{Project: raw.Project, KeyID: raw.KeyID, ID: raw.ID, ReceivedAt: raw.ReceivedAt.Truncate(time.Microsecond),
+		Category: category(raw), Kind: kind, Reason: reason}
+	if isCompanion(raw.ItemType) { // it shares the rest with its event
+		r.Item = raw.ItemType
 	}
-	return outcome.Batch{ID: md5.Sum(name), Counts: []outcome.Count{{Quantity: 1, Key: outcome.Key{
-		Project: raw.Project, KeyID: raw.KeyID, Category: category(raw), Kind: kind, Reason: reason, Minute: raw.ReceivedAt.UTC().Truncate(time.Minute),
-	}}}}
+	return r
 }
 
 // applyOutcomes adds what ingest counted to the ledger.

@@ -23,7 +23,8 @@ var (
 	ibanPattern       = regexp.MustCompile(`\b[A-Z]{2}[0-9]{2}[a-zA-Z0-9]{11,29}\b`)
 	jwtPattern        = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`)
 	assignmentPattern = regexp.MustCompile(
-		`(?i)(?:password|passwd|secret|api[-_]?key|credentials|mysql_pwd|private[-_]?key|token|auth)[a-z0-9_.-]*["']?\s*[:=]\s*["']?([^\s"',;&}\]]+)`)
+		`(?i)(?:(?:password|passwd|secret|api[-_]?key|credentials|mysql_pwd|private[-_]?key|token)[a-z0-9_.-]*|\bauth(?:orization|entication)?(?:[_.-][a-z0-9_.-]*)?)` +
+			`["']?\s*[:=]\s*["']?((?:(?:basic|digest|token|negotiate)[ \t]+)?[^\s"',;&}\]]+)`)
 	keyPattern = regexp.MustCompile(`\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|` +
 		`glpat-[A-Za-z0-9_-]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|AIza[0-9A-Za-z_-]{35}|` +
 		`SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|npm_[A-Za-z0-9]{30,}|sk-[A-Za-z0-9_-]{20,})`)

@@ -59,7 +59,8 @@ const (
 type Scrubber struct {
 	apps     []application
 	words    *words
-	advanced bool // a selector may name what the built-in rules never look at
+	inFiles  []*rule // for attachments of plain text
+	advanced bool    // a selector may name what the built-in rules never look at
 	// addresses are removed, so that tags of spans are looked at
 	addresses bool
 	hashKey   []byte
@@ -98,6 +99,9 @@ func Compile(s Settings) (*Scrubber, error) {
 		return nil, err
 	}
 	c.addDefaults(s, fields, excludedBy(excluded))
+	if s.ScrubData && s.ScrubDefaults {
+		c.inFiles = strictRules()
+	}
 	for i := range c.apps {
 		c.apps[i].files = c.apps[i].where.files()
 		for _, r := range c.apps[i].rules {
