@@ -74,7 +74,7 @@ func (f *Front) started() error {
 }
 
 // isIngest reports whether an SDK calls path: /api/ followed by a project's number, the keyless
-// store path, the proxies' health checks, the tunnel, and the loader script.
+// store path, the crash dialog, the proxies' health checks, the tunnel, and the loader script.
 func isIngest(path string) bool {
 	if rest, ok := strings.CutPrefix(path, "/api/"); ok {
 		head, tail, _ := strings.Cut(rest, "/")
@@ -84,9 +84,9 @@ func isIngest(path string) bool {
 		// Whatever is not a word of the web service's own is ingest's to refuse, so that
 		// /api/foo/envelope/ gets the protocol's error.
 		switch head {
-		case "store", "relay":
+		case "store", "relay", "embed":
 			return true
-		case "v1", "embed", "canonical", "":
+		case "v1", "canonical", "":
 			return false
 		}
 		return tail != "" || isDigits(head)

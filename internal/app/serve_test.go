@@ -9,7 +9,7 @@ func TestWhatSDKsCallGoesToIngest(t *testing.T) {
 		"/api/1/cron/nightly/": true, "/api/1/integration/otlp/v1/logs": true, "/api/relay/healthcheck/live/": true,
 		"/tunnel": true, "/tunnel/": true, "/js-sdk-loader/a.js": true,
 		"/": false, "/tunnels": false, "/tunnel/x": false, "/js-sdk-loader": false, "/api/": false, "/api/foo": false,
-		"/api/0/projects/": false, "/api/v1/x/": false, "/api/embed/error-page/": false, "/api/canonical/x": false, "/o/x/": false,
+		"/api/0/projects/": false, "/api/v1/x/": false, "/api/embed/error-page/": true, "/api/canonical/x": false, "/o/x/": false,
 	} {
 		if got := isIngest(path); got != want {
 			t.Errorf("%s: want %t, got %t", path, want, got)

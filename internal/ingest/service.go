@@ -77,6 +77,8 @@ var routeTable = []route{
 	{"traces", "POST", []string{"/api/{project}/integration/otlp/v1/traces", "/api/{project}/otlp/v1/traces"}, (*Service).acceptTraces},
 	{"logs", "POST", []string{"/api/{project}/integration/otlp/v1/logs"}, (*Service).acceptLogs},
 	{"tunnel", "POST", []string{"/tunnel"}, (*Service).acceptTunnel},
+	{"dialog", "GET", []string{"/api/embed/error-page"}, (*Service).showDialog},
+	{"report", "POST", []string{"/api/embed/error-page"}, (*Service).acceptDialog},
 	{"loader", "GET", []string{"/js-sdk-loader/{script}"}, (*Service).answerLoader},
 	{"health", "GET", []string{"/api/relay/healthcheck/live", "/api/relay/healthcheck/ready"}, (*Service).answerHealth},
 }

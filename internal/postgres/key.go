@@ -58,6 +58,29 @@ func (st *Store) Key(ctx context.Context, project int64, public string) (project
 	return collectKey(rows)
 }
 
+const sqlKeyByPublic = `select ` + keyColumns + ` from client_keys where public_key = @public`
+
+const sqlProjectByID = `
+	select p.id, p.organization_id, o.slug as organization, p.slug, p.name, p.platform, p.settings, p.first_event_at, p.created_at
+	from projects p join organizations o on o.id = p.organization_id where p.id = @project and p.deleted_at is null`
+
+// ProjectOfKey returns a client key by its public half alone, and the project it speaks for.
+// fault.Unknown: there is none such.
+func (st *Store) ProjectOfKey(ctx context.Context, public string) (project.Project, project.Key, error) {
+	rows, _ := st.db.Query(ctx, sqlKeyByPublic, pgx.StrictNamedArgs{"public": public})
+	key, err := collectKey(rows)
+	if err != nil {
+		return project.Project{}, key, err
+	}
+	rows, _ = st.db.Query(ctx, sqlProjectByID, pgx.StrictNamedArgs{"project": key.Project})
+	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[projectRow])
+	if err != nil {
+		return project.Project{}, key, translate(err, "The requested resource does not exist")
+	}
+	p, err := r.project()
+	return p, key, err
+}
+
 func collectKey(rows pgx.Rows) (project.Key, error) {
 	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[keyRow])
 	return r.key(), translate(err, "The requested resource does not exist")

@@ -230,6 +230,7 @@ func (s *Service) routes() []route {
 		{get, proj + "events/{event}/attachments/", readProject, false, s.eventAttachments},
 		{get, proj + "events/{event}/attachments/{id}/", readProject, false, s.eventAttachment},
 		{get, proj + "user-feedback/", readProject, false, s.projectFeedback},
+		{post, proj + "user-feedback/", nil, true, s.postFeedback}, // a DSN or a token, which the handler asks for
 		{get, ours + "deliveries/", readAlerts, false, s.deliveries},
 		{get, ours + "deliveries/{id}/", readAlerts, false, s.delivery},
 		{post, ours + "deliveries/{id}/redeliver/", writeAlerts, false, s.redeliver},
