@@ -76,6 +76,8 @@ var routeTable = []route{
 	{"cron", "POST GET", []string{"/api/{project}/cron/{monitor}", "/api/{project}/cron/{monitor}/{key}"}, (*Service).acceptCron},
 	{"traces", "POST", []string{"/api/{project}/integration/otlp/v1/traces", "/api/{project}/otlp/v1/traces"}, (*Service).acceptTraces},
 	{"logs", "POST", []string{"/api/{project}/integration/otlp/v1/logs"}, (*Service).acceptLogs},
+	{"vercel", "POST", []string{"/api/{project}/integration/vercel/logs"}, (*Service).acceptVercel},
+	{"heroku", "POST", []string{"/api/{project}/integration/heroku/logs"}, (*Service).acceptHeroku},
 	{"tunnel", "POST", []string{"/tunnel"}, (*Service).acceptTunnel},
 	{"dialog", "GET", []string{"/api/embed/error-page"}, (*Service).showDialog},
 	{"report", "POST", []string{"/api/embed/error-page"}, (*Service).acceptDialog},
