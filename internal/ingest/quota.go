@@ -44,6 +44,10 @@ func rulesOf(s *project.Snapshot, k *project.SnapshotKey) []rule {
 		add("key", quota.Quota{ID: "limit", Categories: keyCategories, Scope: quota.ScopeKey, Limit: int64(k.RateLimit.Count), Window: k.RateLimit.Window,
 			Reason: outcome.ReasonKeyQuota})
 	}
+	if spikes := s.Settings.Spikes; spikes != nil && spikes.HourlyLimit > 0 {
+		add("spikes", quota.Quota{ID: "hour", Categories: keyCategories, Scope: quota.ScopeProject, Limit: spikes.HourlyLimit, Window: time.Hour,
+			Reason: outcome.ReasonSpike})
+	}
 	for _, q := range s.Settings.Quotas {
 		add("project", q)
 	}

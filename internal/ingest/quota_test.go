@@ -105,6 +105,32 @@ func TestAQuotaRefusesOnlyItsItems(t *testing.T) {
 	}
 }
 
+// TestASpikeIsHeldToItsCeiling: what a project sends in an hour past its ceiling is refused, and only
+// errors are.
+func TestASpikeIsHeldToItsCeiling(t *testing.T) {
+	t.Parallel()
+	s := newTestService(t, testConfig(), &memory{})
+	p := snapshots()[0]
+	p.Settings.Spikes = &project.SpikeProtection{HourlyLimit: 3}
+	s.projects.put(&p)
+	h := s.routes()
+	for n := range 5 {
+		want := http.StatusOK
+		if n >= 3 {
+			want = http.StatusTooManyRequests
+		}
+		if w := envelopeTo(t, h, event1(eventID(n), `{}`)); w.Code != want {
+			t.Errorf("event %d: want %d, got %d", n, want, w.Code)
+		}
+	}
+	if n := sumOf(s.counts(), outcome.Error, outcome.RateLimited, "spike_protection"); n != 2 {
+		t.Errorf("want 2 refused, got %d", n)
+	}
+	if w := envelopeTo(t, h, "{}\n{\"type\":\"check_in\"}\n{}\n"); w.Code != http.StatusOK {
+		t.Errorf("a check-in: %d", w.Code)
+	}
+}
+
 // TestRow99 is row 99: with a quota of nothing for attachments each is refused at once,
 // counted by its bytes and as an item.
 func TestRow99(t *testing.T) {

@@ -35,6 +35,7 @@ const (
 	ReasonInternal           = "internal"           // a defect of ours
 	ReasonNotStored          = "not_stored"         // Filtered: a kind of data this server reads but does not keep
 	ReasonKeyQuota           = "key_quota"          // RateLimited: the client key's own limit
+	ReasonSpike              = "spike_protection"   // RateLimited: many more errors than usual in an hour
 	ReasonMonitorRate        = "monitor_rate_limit" // RateLimited: too many check-ins of one monitor
 	ReasonBackpressure       = "backpressure"       // RateLimited: neither queue nor disk could take it
 )

@@ -3,6 +3,7 @@ package processor
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -69,6 +70,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Every(ctx, "partitions", time.Hour, func(ctx context.Context) error { return s.store.EnsurePartitions(ctx, time.Now()) })
 	k.Every(ctx, "measure what waits", 10*time.Second, s.measure)
 	k.Every(ctx, "check the ledger", time.Minute, s.checkLedger)
+	k.Every(ctx, "measure spikes", 10*time.Minute, s.measureSpikes)
 	k.Every(ctx, "retention", time.Hour, s.retain)
 	k.Every(ctx, "versions of grouping", time.Hour, s.upgradeGrouping)
 	k.Go(ctx, "fold facts", s.fold)
@@ -191,6 +193,22 @@ func (s *Service) measure(ctx context.Context) error {
 	s.metrics.outboxAge.Set(outbox)
 	s.metrics.factsAge.Set(facts)
 	return nil
+}
+
+// measureSpikes keeps the ceilings of spike protection to what projects usually send, in one process
+// at a time.
+func (s *Service) measureSpikes(ctx context.Context) error {
+	lease, ok, err := s.store.AcquireLease(ctx, "spikes", s.holder, 5*time.Minute)
+	if err != nil || !ok {
+		return err
+	}
+	list, err := s.store.ProtectedProjects(ctx)
+	for _, p := range list {
+		if _, failed := s.store.MeasureSpikes(ctx, p, time.Now()); failed != nil {
+			err = errors.Join(err, failed)
+		}
+	}
+	return errors.Join(err, s.store.ReleaseLease(ctx, lease))
 }
 
 // checkLedger measures by how much the ledger of the last hour does not close.

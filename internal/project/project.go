@@ -46,6 +46,15 @@ type Settings struct {
 	Grouping json.RawMessage `json:"grouping,omitempty"`
 	// Quotas limit what is accepted, in scopes project and key.
 	Quotas []quota.Quota `json:"quotas,omitempty"`
+	// Spikes is set when an hour may have only so many errors more than usual.
+	Spikes *SpikeProtection `json:"spikes,omitempty"`
+}
+
+// SpikeProtection is the ceiling that follows what a project usually sends.
+// Rule: quota.SpikeCeiling.
+type SpikeProtection struct {
+	HourlyLimit int64     `json:"hourly_limit,omitempty"` // 0: none yet
+	MeasuredAt  time.Time `json:"measured_at,omitzero"`
 }
 
 // OrganizationSettings are what an organization's owners may change. The zero value is the default.

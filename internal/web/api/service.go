@@ -217,6 +217,8 @@ func (s *Service) routes() []route {
 		{del, proj + "keys/{public}/", adminProject, false, s.deleteKey},
 		{get, ours + "quotas/", readProject, false, s.projectQuotas},
 		{put, ours + "quotas/", writeProject, false, s.putProjectQuotas},
+		{get, ours + "spike-protection/", readProject, false, s.spikeProtection},
+		{put, ours + "spike-protection/", writeProject, false, s.putSpikeProtection},
 		{get, "/api/v1/organizations/{org}/quotas/", readOrg, false, s.organizationQuotas},
 		{put, "/api/v1/organizations/{org}/quotas/", []account.Scope{account.OrgWrite}, false, s.putOrganizationQuotas},
 		{post, ours + "keys/{public}/rotate/", adminProject, false, s.rotateKey},
