@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
-	"github.com/tocsin-dev/tocsin/internal/httpx"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/search"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
 
@@ -95,6 +95,20 @@ func isEvents(c outcome.Category) bool {
 	return false
 }
 
+// topIssues is how many issues the overview of a project shows.
+const topIssues = 5
+
+// unresolved is the search for what is open.
+var unresolved = mustParse("is:unresolved")
+
+func mustParse(text string) search.Query {
+	q, err := search.Parse(text)
+	if err != nil {
+		panic(err) // the text is part of this program
+	}
+	return q
+}
+
 func (u *UI) project(v *visit) error {
 	if err := v.principal.Require(account.ProjectRead); err != nil {
 		return err
@@ -113,18 +127,21 @@ func (u *UI) project(v *visit) error {
 		return err
 	}
 	page := view.ProjectPage{
-		Project: u.projectView(v, p), Waiting: p.FirstEventAt == nil, Outcomes: outcomes(counts),
-		PollHref: v.orgPath("/projects/" + p.Slug + "/waiting"),
+		Project: u.projectView(v, p), Waiting: p.FirstEventAt == nil, Outcomes: outcomes(counts)}
+	top, err := u.Store.ListIssues(ctx, v.principal.Organization.ID, postgres.IssueQuery{Projects: []int64{p.ID}, Query: unresolved, Sort: postgres.SortUsers, Limit: topIssues})
+	if err != nil {
+		return err
 	}
+	for i := range top.Rows {
+		page.Top = append(page.Top, issueRow(&top.Rows[i], v.orgPath("/issues/"), v.base.Now))
+	}
+	page.TopHref = page.Project.IssuesHref
 	for _, k := range keys {
 		key := view.ClientKey{Label: k.Label, DSN: u.dsnOf(k), Active: k.Active}
 		if k.RateLimit != nil {
 			key.Limit = fmt.Sprintf("at most %d events in %s", k.RateLimit.Count, k.RateLimit.Window)
 		}
 		page.Keys = append(page.Keys, key)
-		if k.Active && page.Snippets == nil {
-			page.Snippets = u.snippetsFor(page.Project.ID, k.PublicKey, key.DSN)
-		}
 	}
 	v.base.Section = view.SectionProjects
 	v.base.Crumbs = []view.Link{{Label: "Projects", Href: v.orgPath("/projects")}, {Label: p.Name}}
@@ -153,22 +170,4 @@ func outcomes(counts []postgres.OutcomeCount) []view.Outcome {
 		return a.Word+a.Reason+a.What < b.Word+b.Reason+b.What
 	})
 	return list
-}
-
-// waiting answers the page that waits for a project's first event: where to go once it is there.
-func (u *UI) waiting(v *visit) error {
-	if err := v.principal.Require(account.ProjectRead); err != nil {
-		return err
-	}
-	p, err := u.Store.Project(v.r.Context(), v.principal.Organization.ID, v.param("project"))
-	if err != nil {
-		return err
-	}
-	var answer struct {
-		Next string `json:"next,omitempty"`
-	}
-	if p.FirstEventAt != nil {
-		answer.Next = u.projectView(v, p).IssuesHref
-	}
-	return httpx.JSON(v.w, http.StatusOK, answer)
 }

@@ -10,11 +10,12 @@ import (
 
 // policy lets a page use what this server sends and nothing else: no inline scripts or styles, no
 // evaluation, no other origin, no frames around it, and no HTML made from text by scripts.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // headers sets what every answer to a browser carries.
 func (u *UI) headers(next http.Handler) http.Handler {
+	policy := policy + "; connect-src " + u.connectSources()
 	secure := strings.HasPrefix(u.BaseURL, "https://")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

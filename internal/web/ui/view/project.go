@@ -25,10 +25,10 @@ type ProjectsPage struct{ Projects []Project }
 type ProjectPage struct {
 	Project  Project
 	Keys     []ClientKey
-	Snippets []Snippet
 	Outcomes []Outcome
-	Waiting  bool   // no event has come yet
-	PollHref string // answers whether one has
+	Waiting  bool // no event has come yet
+	Top      []Row
+	TopHref  string
 }
 
 // ClientKey is what a DSN carries.
@@ -37,14 +37,6 @@ type ClientKey struct {
 	DSN    string
 	Active bool
 	Limit  string
-}
-
-// Snippet is how one SDK is set up.
-type Snippet struct {
-	ID      string
-	Name    string
-	Install string
-	Code    string
 }
 
 // Outcome is what became of a number of items in the last day.

@@ -47,3 +47,14 @@ document.addEventListener("input", (e) => {
 window.addEventListener("pageshow", () => {
   for (const field of document.querySelectorAll<HTMLInputElement>("form[method=get] :disabled")) field.disabled = false;
 });
+
+// Forms say when they hold something that is not saved yet, and leaving asks first.
+document.addEventListener("input", (e) => {
+  if (e.target instanceof HTMLElement) e.target.closest("form[data-dirty]")?.classList.add("dirty");
+});
+document.addEventListener("submit", (e) => {
+  if (e.target instanceof HTMLElement) e.target.classList.remove("dirty");
+});
+window.addEventListener("beforeunload", (e) => {
+  if (document.querySelector("form.dirty")) e.preventDefault();
+});
