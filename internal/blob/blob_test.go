@@ -2,6 +2,7 @@ package blob_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -143,4 +144,49 @@ func TestOnlyBucketsHaveAddresses(t *testing.T) {
 			t.Errorf("%s: want fault.Invalid, got %v", location, err)
 		}
 	}
+}
+
+func TestStreamsAreWhatWasAnnounced(t *testing.T) {
+	each(t, func(t *testing.T, st blob.Store) {
+		data := bytes.Repeat([]byte("stack"), 1<<18)
+		sum := sha256.Sum256(data)
+		put := func(size int64, sum [32]byte, given []byte) (string, error) {
+			return st.PutStream(t.Context(), 7, today, sum, size, bytes.NewReader(given))
+		}
+		for name, bad := range map[string]func() (string, error){
+			"shorter": func() (string, error) { return put(int64(len(data)), sum, data[1:]) },
+			"other":   func() (string, error) { return put(int64(len(data)), sha256.Sum256(nil), data) },
+		} {
+			if _, err := bad(); err == nil {
+				t.Errorf("%s: it was kept", name)
+			}
+		}
+		if _, err := put(blob.MaxStreamBytes+1, sum, nil); fault.KindOf(err) != fault.TooLarge {
+			t.Errorf("too large: %v", err)
+		}
+		key, err := put(int64(len(data)), sum, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, st, key); !bytes.Equal(got, data) {
+			t.Errorf("want %d bytes, got %d", len(data), len(got))
+		}
+		file, err := st.Open(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := make([]byte, 5)
+		if n, err := file.ReadAt(part, 5*1000); n != 5 || err != nil || string(part) != "stack" {
+			t.Errorf("read at: %q %v", part, err)
+		}
+		_ = file.Close()
+		for range 2 {
+			if err := st.Delete(t.Context(), key); err != nil {
+				t.Errorf("delete: %v", err)
+			}
+		}
+		if _, err := st.Open(t.Context(), key); fault.KindOf(err) != fault.Unknown {
+			t.Errorf("deleted: %v", err)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package blob
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -57,8 +58,36 @@ func (b *bucket) Put(ctx context.Context, project int64, at time.Time, data []by
 	return key, nil
 }
 
+// PutStream implements Store.
+func (b *bucket) PutStream(ctx context.Context, project int64, at time.Time, sum [32]byte, size int64, r io.Reader) (string, error) {
+	key := keyOfSum(project, at, sum)
+	in, err := newChecked(r, sum, size)
+	if err != nil {
+		return "", err
+	}
+	_, err = b.client.PutObject(ctx, b.name, b.prefix+key, in, size, minio.PutObjectOptions{ContentType: "application/octet-stream"})
+	switch {
+	case errors.Is(err, errAnother):
+		return "", errAnother
+	case err != nil:
+		return "", fault.Wrap(err, fault.Unavailable, "keep a file in the bucket")
+	}
+	return key, nil
+}
+
+// Delete implements Store.
+func (b *bucket) Delete(ctx context.Context, key string) error {
+	if !wellFormed.MatchString(key) {
+		return nil
+	}
+	if err := b.client.RemoveObject(ctx, b.name, b.prefix+key, minio.RemoveObjectOptions{}); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "remove a file of the bucket")
+	}
+	return nil
+}
+
 // Open implements Store.
-func (b *bucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+func (b *bucket) Open(ctx context.Context, key string) (File, error) {
 	if !wellFormed.MatchString(key) {
 		return nil, errNone
 	}

@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -33,13 +34,29 @@ func (f *folder) Put(_ context.Context, project int64, at time.Time, data []byte
 	if err != nil {
 		return "", err
 	}
-	if err := f.write(key, data); err != nil {
+	if err := f.write(key, bytes.NewReader(data)); err != nil {
 		return "", fault.Wrap(err, fault.Unavailable, "keep a file")
 	}
 	return key, nil
 }
 
-func (f *folder) write(key string, data []byte) error {
+// PutStream implements Store.
+func (f *folder) PutStream(_ context.Context, project int64, at time.Time, sum [32]byte, size int64, r io.Reader) (string, error) {
+	key := keyOfSum(project, at, sum)
+	in, err := newChecked(r, sum, size)
+	if err != nil {
+		return "", err
+	}
+	if err := f.write(key, in); err != nil {
+		if errors.Is(err, errAnother) {
+			return "", errAnother
+		}
+		return "", fault.Wrap(err, fault.Unavailable, "keep a file")
+	}
+	return key, nil
+}
+
+func (f *folder) write(key string, data io.Reader) error {
 	dir := path.Dir(key)
 	if _, err := f.root.Stat(key); err == nil {
 		return f.sync(dir) // whoever wrote it may not have come as far
@@ -52,7 +69,7 @@ func (f *folder) write(key string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(data)
+	_, err = io.Copy(file, data)
 	if err == nil {
 		err = file.Sync()
 	}
@@ -85,7 +102,7 @@ func (f *folder) sync(dir string) error {
 }
 
 // Open implements Store.
-func (f *folder) Open(_ context.Context, key string) (io.ReadCloser, error) {
+func (f *folder) Open(_ context.Context, key string) (File, error) {
 	if !wellFormed.MatchString(key) {
 		return nil, errNone
 	}
@@ -97,6 +114,17 @@ func (f *folder) Open(_ context.Context, key string) (io.ReadCloser, error) {
 		return nil, fault.Wrap(err, fault.Unavailable, "open a file")
 	}
 	return file, nil
+}
+
+// Delete implements Store.
+func (f *folder) Delete(_ context.Context, key string) error {
+	if !wellFormed.MatchString(key) {
+		return nil
+	}
+	if err := f.root.Remove(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fault.Wrap(err, fault.Unavailable, "remove a file")
+	}
+	return nil
 }
 
 // DeleteBefore implements Store.
