@@ -25,6 +25,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/bus"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
+	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 )
 
@@ -34,9 +35,10 @@ const StopTimeout = 9 * time.Second
 // Config is the settings every service has.
 type Config struct {
 	telemetry.Config
+	Symbols      symbol.Config  `embed:""`
 	Data         string         `help:"Folder for what must survive a restart." default:"./data" env:"TOCSIN_DATA" type:"path"`
 	URL          string         `name:"url" help:"Address people and SDKs reach this installation at, for links and DSNs; derived from --listen when empty." env:"TOCSIN_URL"`
-	BlobURL      string         `name:"blob-url" help:"Where files that come with events are kept: s3://bucket/prefix?endpoint=host:port&region=…, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Empty: the folder blobs under --data, which ingest, processor and web must share." env:"TOCSIN_BLOB_URL"`
+	BlobURL      string         `name:"blob-url" help:"Where files are kept that come with events or are uploaded: s3://bucket/prefix?endpoint=host:port&region=…, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Empty: folders under --data, which ingest, processor and web must share." env:"TOCSIN_BLOB_URL"`
 	SecretKey    seal.Secret    `help:"Key that credentials of alert destinations are sealed with, base64 of 32 bytes; the same in notifier and web. Empty: the file secret.key under --data." env:"TOCSIN_SECRET_KEY"`
 	MetricsAllow []netip.Prefix `help:"Networks that may read /metrics." default:"127.0.0.0/8,::1/128" env:"TOCSIN_METRICS_ALLOW"`
 }
@@ -47,8 +49,10 @@ type Kit struct {
 	Listen   string // address of the service's own port; not used under a front
 	Bus      *bus.Conn
 	Store    *postgres.Store // nil in ingest, which never asks a database
-	Blobs    blob.Store
-	DataDir  string // this service's own folder; exists
+	Blobs    blob.Store      // what comes with events
+	Files    blob.Store      // what is uploaded to make stacks readable
+	Chunks   blob.Store      // pieces of files on their way there
+	DataDir  string          // this service's own folder; exists
 	Config   Config
 	Registry prometheus.Registerer
 	Scope    *telemetry.Scope
@@ -73,12 +77,18 @@ func New(service string, cfg Config, front *Front) (*Kit, error) {
 	if err != nil {
 		return nil, err
 	}
-	blobs, err := blob.Open(cfg.BlobURL, filepath.Join(cfg.Data, "blobs"))
-	if err != nil {
-		return nil, err
+	var stores [3]blob.Store
+	for i, name := range []string{"blobs", "artifacts", "chunks"} {
+		location := cfg.BlobURL
+		if i > 0 {
+			location = blob.Below(location, name)
+		}
+		if stores[i], err = blob.Open(location, filepath.Join(cfg.Data, name)); err != nil {
+			return nil, err
+		}
 	}
 	registry := prometheus.NewRegistry()
-	k := &Kit{Blobs: blobs, Service: service, DataDir: dir, Config: cfg, Scope: scope, metrics: registry, front: front, url: cfg.URL}
+	k := &Kit{Blobs: stores[0], Files: stores[1], Chunks: stores[2], Service: service, DataDir: dir, Config: cfg, Scope: scope, metrics: registry, front: front, url: cfg.URL}
 	if front != nil {
 		registry, k.metrics, k.url = front.registry, front.registry, front.url
 	} else {

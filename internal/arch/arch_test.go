@@ -17,20 +17,21 @@ const root = "github.com/tocsin-dev/tocsin/"
 // The layers, lowest first. A package imports what its row lists; "rows above" of CONTRIBUTING.md
 // are the named groups. Every package may import fault.
 var (
-	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal"}
+	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal", "sourcemap"}
 	concepts = []string{"project", "account", "event", "filter", "scrub", "artifact", "grouping", "issue", "release", "monitor", "alert"}
 	adapters = []string{"bus", "postgres", "blob", "spool", "disk", "outbound", "geo", "delivery/...", "embedded/..."}
-	plumbing = []string{"app", "httpx", "telemetry", "bindings"}
+	plumbing = []string{"app", "httpx", "telemetry", "bindings", "symbol"}
 
 	allowed = map[string][]string{
 		"fault": {}, "dsn": {}, "envelope": {"outcome"}, "outcome": {}, "quota": {"outcome"}, "search": {}, "seal": {}, "minidump": {}, "unreal": {},
-		"project": {"dsn", "quota"}, "account": {"project"}, "event": {}, "filter": {"event"}, "scrub": {"event"},
-		"artifact": {"event"}, "grouping": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
+		"sourcemap": {},
+		"project":   {"dsn", "quota"}, "account": {"project"}, "event": {}, "filter": {"event"}, "scrub": {"event"},
+		"artifact": {"event", "sourcemap"}, "grouping": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
 		"alert": {"issue", "monitor"},
 		"bus":   {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},
 		"delivery": {"alert", "issue", "outbound", "seal"}, "embedded": {"bus", "disk"},
 		"bindings": join([]string{"bus", "/deploy"}, words, concepts),
-		"httpx":    words, "telemetry": words, "app": join(words, concepts, adapters, plumbing),
+		"symbol":   join(words, concepts, adapters), "httpx": words, "telemetry": words, "app": join(words, concepts, adapters, plumbing),
 		"ingest": nil, "processor": nil, "notifier": nil, "web": nil, "operator": nil, // nil: everything but each other
 		"testkit": nil, "arch": nil, "tools": nil, "e2e": nil, "bench": nil,
 	}

@@ -62,6 +62,19 @@ func Open(location, dir string) (Store, error) {
 	return openBucket(u)
 }
 
+// Below is the location of a store of its own under another one; empty when that is a folder.
+func Below(location, name string) string {
+	head, query, _ := strings.Cut(location, "?")
+	if head == "" {
+		return ""
+	}
+	head = strings.TrimSuffix(head, "/") + "/" + name
+	if query != "" {
+		head += "?" + query
+	}
+	return head
+}
+
 const dayLayout = "20060102"
 
 // keyOf is where the data of a project that came at a time is kept. fault.TooLarge.

@@ -149,8 +149,9 @@ func collectKeys(rows pgx.Rows, format string, args ...any) ([]project.Key, erro
 }
 
 const sqlSnapshotProjects = `
-	select p.id, p.organization_id, p.slug, p.settings, o.settings
-	from projects p join organizations o on o.id = p.organization_id where p.deleted_at is null order by p.id`
+	select p.id, p.organization_id, p.slug, p.settings, o.settings, coalesce(a.revision, 0)
+	from projects p join organizations o on o.id = p.organization_id left join artifact_states a on a.project_id = p.id
+	where p.deleted_at is null order by p.id`
 
 const sqlSnapshotKeys = `
 	select id, project_id, public_key, secret_key, label, is_active, rate_limit_count, rate_limit_seconds, created_at
@@ -172,7 +173,7 @@ func (st *Store) Snapshots(ctx context.Context) ([]project.Snapshot, error) {
 		rows, _ = tx.Query(ctx, sqlSnapshotProjects)
 		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s project.Snapshot, err error) {
 			var settings, orgSettings []byte
-			if err := row.Scan(&s.Project, &s.Organization, &s.Slug, &settings, &orgSettings); err != nil {
+			if err := row.Scan(&s.Project, &s.Organization, &s.Slug, &settings, &orgSettings, &s.Artifacts); err != nil {
 				return s, err
 			}
 			var ofOrg project.OrganizationSettings

@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/scrub"
+	"github.com/tocsin-dev/tocsin/internal/symbol"
 )
 
 // policy is what a project wants dropped and removed, and how it groups. It is never changed.
@@ -71,6 +72,8 @@ type stance struct {
 type policies struct {
 	load func(context.Context, int64) (project.Settings, error)
 
+	artifacts sync.Map // by project: the revision of what was uploaded for it, as the bucket tells it
+
 	mu       sync.RWMutex
 	stances  map[int64]*stance
 	compiled int // stances with a policy of their own
@@ -121,6 +124,7 @@ func (p *policies) take(key string, s *project.Snapshot) {
 		return // ingest watches the same bucket, and says so
 	}
 	if s == nil {
+		p.artifacts.Delete(id)
 		p.mu.Lock()
 		if old := p.stances[id]; old != nil {
 			p.release(old)
@@ -129,7 +133,17 @@ func (p *policies) take(key string, s *project.Snapshot) {
 		p.mu.Unlock()
 		return
 	}
+	p.artifacts.Store(id, s.Artifacts)
 	p.tell(id, s.Settings, true)
+}
+
+// artifactRevision is the revision of what was uploaded for a project, symbol.Unknown when the
+// bucket did not tell it yet.
+func (p *policies) artifactRevision(id int64) int64 {
+	if n, told := p.artifacts.Load(id); told {
+		return n.(int64)
+	}
+	return symbol.Unknown
 }
 
 // tell notes the settings of a project; those that are already known stay unless newer is set.

@@ -206,6 +206,7 @@ func (s *Service) record(ctx context.Context, raw *event.Raw, buf *[]byte) (post
 	if ev.Type == event.TypeFeedback { // feedback has its own type of item
 		return postgres.Record{}, filtered(outcome.ReasonNotStored)
 	}
+	s.symbols.Apply(ctx, ev, s.policies.artifactRevision(raw.Project))
 	groups := rules.groups.Assign(ev, raw.ReceivedAt)
 	start := len(*buf)
 	*buf = ev.AppendJSON(*buf)

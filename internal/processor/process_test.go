@@ -18,6 +18,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 	"github.com/tocsin-dev/tocsin/internal/testkit/natstest"
 	"github.com/tocsin-dev/tocsin/internal/testkit/pgtest"
@@ -45,11 +46,14 @@ func newWorld(t testing.TB) *world {
 			t.Fatal(err)
 		}
 	}
-	blobs, err := blob.Open("", t.TempDir())
-	if err != nil {
-		t.Fatal(err)
+	var stores [3]blob.Store
+	for i := range stores {
+		if stores[i], err = blob.Open("", t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return &world{newService(pgtest.Open(t, url), blobs, Config{RetentionDays: 90}), t, url, db}
+	st := pgtest.Open(t, url)
+	return &world{newService(st, stores[0], stores[1], stores[2], symbol.New(st, stores[1], symbol.Config{}), Config{RetentionDays: 90}), t, url, db}
 }
 
 // int reads one number; a failed query is -1.

@@ -20,10 +20,12 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/symbol"
 )
 
 // Config is the settings of the processor.
 type Config struct {
+	ArtifactDays  int    `name:"artifact-retention-days" help:"Days that source maps and debug files are kept after they were last uploaded or used." default:"180" env:"TOCSIN_ARTIFACT_RETENTION_DAYS"`
 	RetentionDays int    `help:"Days that events are kept." default:"90" env:"TOCSIN_RETENTION_DAYS"`
 	GeoIPDatabase string `name:"geoip-database" help:"MaxMind file of cities or countries, to say where users are; empty: nobody does." env:"TOCSIN_GEOIP_DATABASE" type:"path"`
 }
@@ -32,19 +34,23 @@ type Config struct {
 type Service struct {
 	store     *postgres.Store
 	blobs     blob.Store
+	files     blob.Store // source maps and debug files
+	chunks    blob.Store // pieces of them
+	symbols   *symbol.Service
 	policies  *policies
 	geo       func(netip.Addr) event.Geo // nil without a database
 	metrics   *metrics
 	retention time.Duration
+	artifacts time.Duration // how long uploads are kept that nobody uses
 	holder    string        // names this process in leases
 	changed   chan struct{} // holds one when the outbox got rows
 	decode    decodeFunc
 }
 
-func newService(store *postgres.Store, blobs blob.Store, cfg Config) *Service {
+func newService(store *postgres.Store, blobs, files, chunks blob.Store, symbols *symbol.Service, cfg Config) *Service {
 	s := &Service{
-		store: store, blobs: blobs, metrics: newMetrics(),
-		policies: newPolicies(store.Settings), retention: time.Duration(max(cfg.RetentionDays, 1)) * 24 * time.Hour, holder: rand.Text(), changed: make(chan struct{}, 1),
+		store: store, blobs: blobs, files: files, chunks: chunks, symbols: symbols, metrics: newMetrics(),
+		policies: newPolicies(store.Settings), retention: time.Duration(max(cfg.RetentionDays, 1)) * 24 * time.Hour, artifacts: time.Duration(max(cfg.ArtifactDays, 1)) * 24 * time.Hour, holder: rand.Text(), changed: make(chan struct{}, 1),
 	}
 	s.decode = s.record
 	return s
@@ -52,7 +58,7 @@ func newService(store *postgres.Store, blobs blob.Store, cfg Config) *Service {
 
 // Run records events until ctx ends, then finishes the batches in hand.
 func Run(ctx context.Context, k *app.Kit, cfg Config) error {
-	s := newService(k.Store, k.Blobs, cfg)
+	s := newService(k.Store, k.Blobs, k.Files, k.Chunks, symbol.New(k.Store, k.Files, k.Config.Symbols), cfg)
 	if cfg.GeoIPDatabase != "" {
 		places, err := geo.Open(cfg.GeoIPDatabase)
 		if err != nil {
@@ -61,6 +67,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 		s.geo = places.Lookup
 	}
 	k.Registry.MustRegister(s.metrics.all()...)
+	k.Registry.MustRegister(s.symbols.Collectors()...)
 	alerts, err := bindings.Alerts.Publisher(k.Bus)
 	if err != nil {
 		return err
@@ -73,6 +80,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Every(ctx, "measure spikes", 10*time.Minute, s.measureSpikes)
 	k.Every(ctx, "retention", time.Hour, s.retain)
 	k.Every(ctx, "versions of grouping", time.Hour, s.upgradeGrouping)
+	k.Every(ctx, "retention of uploads", time.Hour, s.retainUploads)
 	k.Go(ctx, "fold facts", s.fold)
 	k.Go(ctx, "relay changes", func(ctx context.Context) error { return s.relay(ctx, alerts.Publish) })
 	g, ctx := errgroup.WithContext(ctx)
@@ -84,6 +92,9 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	g.Go(func() error { return k.Serve(ctx, http.NotFoundHandler()) })
 	return g.Wait()
 }
+
+// chunkAge is how long pieces of files are kept that nothing was made of.
+const chunkAge = 24 * time.Hour
 
 const (
 	foldPause    = time.Second      // between folds when there is little to do
@@ -183,6 +194,33 @@ func (s *Service) upgradeGrouping(ctx context.Context) error {
 		slog.InfoContext(ctx, "projects got the newest version of grouping", "projects", n)
 	}
 	return err
+}
+
+// retainUploads removes uploads that nobody uses and pieces that nothing was made of, in one process
+// at a time.
+func (s *Service) retainUploads(ctx context.Context) error {
+	lease, ok, err := s.store.AcquireLease(ctx, "retention of uploads", s.holder, 30*time.Minute)
+	if err != nil || !ok {
+		return err
+	}
+	now := time.Now()
+	if err := s.store.ForgetChunks(ctx, now.Add(-chunkAge)); err != nil {
+		return err
+	}
+	if _, err := s.chunks.DeleteBefore(ctx, now.Add(-chunkAge)); err != nil {
+		return err
+	}
+	for {
+		n, err := s.store.ExpireArtifacts(ctx, now.Add(-s.artifacts), func(key string) error { return s.files.Delete(ctx, key) })
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		slog.InfoContext(ctx, "uploads that nobody used were removed", "count", n)
+	}
+	return s.store.ReleaseLease(ctx, lease)
 }
 
 func (s *Service) measure(ctx context.Context) error {

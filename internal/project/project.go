@@ -96,6 +96,8 @@ type Snapshot struct {
 	Settings     Settings      `json:"settings"`
 	Quotas       []quota.Quota `json:"quotas,omitempty"` // of the organization
 	Keys         []SnapshotKey `json:"keys"`
+	// Artifacts grows with each change of what was uploaded to make stacks readable; 0: nothing was.
+	Artifacts int64 `json:"artifacts,omitempty"`
 }
 
 // SnapshotKey is a client key as ingest sees it; inactive keys are included so that they can be

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 	"github.com/tocsin-dev/tocsin/internal/web/api"
 	"github.com/tocsin-dev/tocsin/internal/web/ui"
@@ -66,11 +67,13 @@ func routes(k *app.Kit, cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	symbols := symbol.New(k.Store, k.Files, k.Config.Symbols)
+	k.Registry.MustRegister(symbols.Collectors()...)
 	pages := ui.New(ui.Options{
-		Store: k.Store, Blobs: k.Blobs, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Test: test.Do, Redeliver: redeliver.Do,
+		Store: k.Store, Blobs: k.Blobs, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Test: test.Do, Redeliver: redeliver.Do,
 	})
 	programs := pages.WithReader(api.New(api.Options{
-		Store: k.Store, Blobs: k.Blobs, BaseURL: k.BaseURL(), Release: strings.TrimPrefix(telemetry.Version(), "tocsin@"), Key: key,
+		Store: k.Store, Blobs: k.Blobs, Files: k.Files, Chunks: k.Chunks, Symbols: symbols, BaseURL: k.BaseURL(), Release: strings.TrimPrefix(telemetry.Version(), "tocsin@"), Key: key,
 		TestRule: test.Do, Redeliver: redeliver.Do,
 	}))
 	mux := http.NewServeMux()

@@ -124,7 +124,7 @@ func TestForeignThingsDoNotExist(t *testing.T) {
 					return name
 				}
 				return map[string]string{"{issue}": issueID, "{event}": secret, "{key}": "user", "{short}": "VAULT-1", "{id}": ruleID, "{public}": theirKey, "{filter}": "localhost",
-					"{team}": "theirs", "{member}": "4242"}[p]
+					"{team}": "theirs", "{member}": "4242", "{release}": "shop@1.0.0", "{bundle}": "77"}[p]
 			})
 			if a := w.call(method, url, `{"status":"resolved"}`); a.status != 404 {
 				t.Errorf("%s: want 404, got %d: %.200s", method+" "+url, a.status, a.body)

@@ -79,11 +79,20 @@ func (s *Service) issueEvent(w http.ResponseWriter, r *request) error {
 			return fault.New(fault.Unknown, "No matching event")
 		}
 	}
-	view, err := s.Store.IssueEvent(r.Context(), row.Project, row.ID, which)
+	view, err := s.readable(r, row.Project, row.ID, which)
 	if err != nil {
 		return err
 	}
 	return ok(w, viewShape(&view))
+}
+
+// readable returns an event with what was uploaded for its frames since it came.
+func (s *Service) readable(r *request, project, issue int64, which postgres.EventSelector) (postgres.EventView, error) {
+	view, err := s.Store.IssueEvent(r.Context(), project, issue, which)
+	if err == nil {
+		s.Symbols.Refresh(r.Context(), view.Event)
+	}
+	return view, err
 }
 
 // storedEvent returns the event that the path names within its project.
@@ -109,7 +118,7 @@ func (s *Service) projectEvent(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	view, err := s.Store.IssueEvent(r.Context(), project, stored.IssueID, postgres.EventSelector{Which: postgres.EventByID, ID: stored.ID})
+	view, err := s.readable(r, project, stored.IssueID, postgres.EventSelector{Which: postgres.EventByID, ID: stored.ID})
 	if err != nil {
 		return err
 	}
@@ -139,7 +148,7 @@ func (s *Service) eventID(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	view, err := s.Store.IssueEvent(r.Context(), project, issueID, postgres.EventSelector{Which: postgres.EventByID, ID: e})
+	view, err := s.readable(r, project, issueID, postgres.EventSelector{Which: postgres.EventByID, ID: e})
 	if err != nil {
 		return err
 	}

@@ -133,6 +133,23 @@ func perPage(r *request) (int, error) {
 // maxBody bounds the documents that callers send.
 const maxBody = 1 << 20
 
+// readLoose decodes a JSON document and leaves members alone that it does not know, for requests
+// whose clients send more with each release.
+func readLoose(w http.ResponseWriter, r *request, into any) error {
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAssembleBody)).Decode(into)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return fault.New(fault.TooLarge, "the body is larger than %d bytes", maxAssembleBody)
+	case err != nil:
+		return fault.New(fault.Invalid, "Invalid json body")
+	}
+	return nil
+}
+
+// maxAssembleBody bounds the documents that name the chunks of files.
+const maxAssembleBody = 16 << 20
+
 // readBody decodes a JSON document and refuses members it does not know.
 func readBody(w http.ResponseWriter, r *request, into any) error {
 	var raw bytes.Buffer // for the audit log

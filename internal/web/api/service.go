@@ -11,15 +11,20 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
+	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/web/audit"
+	"github.com/tocsin-dev/tocsin/internal/web/upload"
 )
 
 // Options are the parts the API works with.
 type Options struct {
 	Store   *postgres.Store
 	Blobs   blob.Store // of what came with events
-	BaseURL string     // of this installation, without a trailing slash
-	Release string     // of this program, as the index names it
+	Files   blob.Store // of what was uploaded to make stacks readable
+	Chunks  blob.Store // of pieces of such files
+	Symbols *symbol.Service
+	BaseURL string // of this installation, without a trailing slash
+	Release string // of this program, as the index names it
 	// IngestURL is what SDKs report to; empty: BaseURL.
 	IngestURL string
 	// Key seals the settings of alert actions; nil: rules cannot be written here.
@@ -37,6 +42,7 @@ type Options struct {
 type Service struct {
 	Options
 	holders holders
+	uploads *upload.Service
 	turns   turns
 	mux     *http.ServeMux
 }
@@ -46,7 +52,7 @@ func New(o Options) *Service {
 	if o.IngestURL == "" {
 		o.IngestURL = o.BaseURL
 	}
-	s := &Service{Options: o, mux: http.NewServeMux()}
+	s := &Service{Options: o, uploads: upload.New(o.Store, o.Chunks, o.Files), mux: http.NewServeMux()}
 	for _, r := range s.routes() {
 		s.mux.Handle(r.method+" "+r.pattern+"{$}", s.handle(r))
 	}
@@ -257,5 +263,5 @@ func (s *Service) routes() []route {
 			route{get, issue + "activities/", readEvents, false, s.activities},
 		)
 	}
-	return list
+	return append(list, s.uploadRoutes()...)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
+	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/testkit/pgtest"
 	"github.com/tocsin-dev/tocsin/internal/web/api"
 )
@@ -39,6 +40,8 @@ type world struct {
 	service *api.Service
 	token   string
 	blobs   blob.Store
+	files   blob.Store
+	chunks  blob.Store
 	key     string // public key of project 1
 	asked   []any  // what the notifier was asked
 }
@@ -52,14 +55,16 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.token, w.key = made.AuthToken, made.PublicKey
-	if w.blobs, err = blob.Open("", t.TempDir()); err != nil {
-		t.Fatal(err)
+	for _, st := range []*blob.Store{&w.blobs, &w.files, &w.chunks} {
+		if *st, err = blob.Open("", t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	sealer, err := seal.New(make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.service = api.New(api.Options{Store: w.st, Blobs: w.blobs, BaseURL: baseURL, Release: "test", Key: sealer,
+	w.service = api.New(api.Options{Store: w.st, Blobs: w.blobs, Files: w.files, Chunks: w.chunks, Symbols: symbol.New(w.st, w.files, symbol.Config{}), BaseURL: baseURL, Release: "test", Key: sealer,
 		TestRule: func(_ context.Context, q alert.TestRequest) (alert.TestResult, error) {
 			w.asked = append(w.asked, q)
 			return alert.TestResult{Delivery: 7, State: alert.DeliverySent, Attempt: alert.Attempt{Number: 1, StartedAt: noon, Status: 200}}, nil
@@ -95,13 +100,19 @@ func payload(id event.ID, text string, n int) []byte {
 	return raw
 }
 
-// record stores n events of one issue in a project, a second apart.
-func (w *world) record(project int64, text string, n int) {
+// record stores n events of one issue in a project, a second apart, each after the changes.
+func (w *world) record(project int64, text string, n int, changes ...func(doc map[string]any)) {
 	w.t.Helper()
 	records := make([]postgres.Record, n)
 	for i := range records {
 		raw := event.Raw{Project: project, KeyID: 9, ID: eventID(fmt.Sprint(project, text), i), ReceivedAt: noon.Add(time.Duration(i) * time.Second)}
 		raw.Payload = payload(raw.ID, text, i)
+		for _, change := range changes {
+			var doc map[string]any
+			_ = json.Unmarshal(raw.Payload, &doc) // it was written here
+			change(doc)
+			raw.Payload, _ = json.Marshal(doc)
+		}
 		e, err := event.Decode(raw.Payload)
 		if err != nil {
 			w.t.Fatal(err)
@@ -159,6 +170,26 @@ func (w *world) callAs(authorization, method, path string, body ...string) answe
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}
+	return w.answer(r)
+}
+
+// wantWith makes a request with headers, checks its status and returns the answer.
+func (w *world) wantWith(status int, method, path, body string, headers ...string) answer {
+	w.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	a := w.answer(r)
+	if a.status != status {
+		w.t.Errorf("%s %s: want %d, got %d: %s", method, path, status, a.status, a.body)
+	}
+	return a
+}
+
+func (w *world) answer(r *http.Request) answer {
+	w.t.Helper()
 	rec := httptest.NewRecorder()
 	w.service.ServeHTTP(rec, r)
 	raw, _ := io.ReadAll(rec.Body) // a buffer

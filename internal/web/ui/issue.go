@@ -49,6 +49,7 @@ func (u *UI) readIssue(v *visit, row postgres.IssueRow, which postgres.EventSele
 	g.Go(func() error {
 		found, err := u.Store.IssueEvent(ctx, row.Project, row.ID, which)
 		if err == nil {
+			u.Symbols.Refresh(ctx, found.Event)
 			d.event = &found
 			if err = u.readBeside(ctx, d); err == nil {
 				d.newer, err = u.Store.EventRank(ctx, row.Project, row.ID, found.ReceivedAt, found.Event.ID)

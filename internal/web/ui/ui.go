@@ -19,12 +19,14 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
+	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/assets"
 )
 
 // Options are what the pages work with.
 type Options struct {
 	Store     *postgres.Store
+	Symbols   *symbol.Service
 	BaseURL   string // address of the pages; https makes cookies secure
 	IngestURL string // address in DSNs; empty: BaseURL
 	Key       *seal.Key
