@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/quota"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
 
@@ -106,8 +107,8 @@ func fillStats(page *view.StatsPage, counts []postgres.OutcomeCount, projects, k
 	for _, c := range counts {
 		name := c.Category.String()
 		categories[name] += c.Quantity
-		if page.Category != "" && page.Category != name {
-			continue
+		if page.Category != "" && page.Category != name || page.Category == "" && quota.Bytes(c.Category) {
+			continue // bytes do not add up with items
 		}
 		sums[line{c.Project, c.KeyID, c.Category, c.Outcome, c.Reason}] += c.Quantity
 		page.Add(c.Outcome.String(), c.Step, steps, c.Quantity)
@@ -139,7 +140,7 @@ func fillStats(page *view.StatsPage, counts []postgres.OutcomeCount, projects, k
 		}
 		return a.Project+a.Category+a.Outcome+a.Reason+a.Key < b.Project+b.Category+b.Outcome+b.Reason+b.Key
 	})
-	page.Categories = []view.Choice{{Label: "Every category"}}
+	page.Categories = []view.Choice{{Label: "Everything but bytes"}}
 	for name := range categories {
 		page.Categories = append(page.Categories, view.Choice{Value: name, Label: strings.ReplaceAll(name, "_", " "), Current: name == page.Category})
 	}
