@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/release"
 )
 
 // What one page of a list may hold.
@@ -126,7 +127,7 @@ func (st *Store) ListIssues(ctx context.Context, org int64, q IssueQuery) (Issue
 	if err != nil {
 		return IssuePage{}, err
 	}
-	c, err := newConditions(org, q, projects, time.Now())
+	c, err := st.conditions(ctx, org, q, projects)
 	if err != nil {
 		return IssuePage{}, err
 	}
@@ -146,6 +147,36 @@ func (st *Store) ListIssues(ctx context.Context, org int64, q IssueQuery) (Issue
 		return err
 	})
 	return page, translate(err, "list the issues of organization %d", org)
+}
+
+const sqlReleaseActivity = `
+	select project_id, version, last_seen, times_seen from releases
+	where project_id = any(@projects::bigint[]) order by first_seen desc, version limit 10000`
+
+// conditions is newConditions with what it needs to know of releases.
+func (st *Store) conditions(ctx context.Context, org int64, q IssueQuery, projects []project.Project) (*conditions, error) {
+	now := time.Now()
+	if !versionFields(q.Query) {
+		return newConditions(org, q, projects, nil, now)
+	}
+	ids := (&conditions{projects: projects}).projectIDs()
+	rows, _ := st.db.Query(ctx, sqlReleaseActivity, pgx.StrictNamedArgs{"projects": ids})
+	byProject := make(map[int64][]release.Activity)
+	var id int64
+	var a release.Activity
+	_, err := pgx.ForEachRow(rows, []any{&id, &a.Version, &a.LastSeen, &a.TimesSeen}, func() error {
+		byProject[id] = append(byProject[id], a)
+		return nil
+	})
+	if err != nil {
+		return nil, translate(err, "read the releases of organization %d", org)
+	}
+	var all []release.Activity
+	for _, list := range byProject {
+		release.Share(list, now)
+		all = append(all, list...)
+	}
+	return newConditions(org, q, projects, all, now)
 }
 
 // place is where a row stands in the order: the value sorted by, and the id.

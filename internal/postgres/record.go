@@ -38,7 +38,8 @@ type Record struct {
 	Metadata    event.Metadata
 	Unhandled   bool
 	UserKey     string       // event.User.Key
-	Tags        []event.Pair // all that can be searched
+	Tags        []event.Pair // counted
+	Properties  []event.Pair // what searches can name beside tags; a key may have several values
 	Hashes      [][16]byte   // of grouping, primary first; at least one
 	// FormerHashes are those under the version of grouping before: they find an issue that none of
 	// Hashes does, and join an issue that is made.
@@ -63,6 +64,7 @@ func (st *Store) RecordEvents(ctx context.Context, records []Record) (Recorded, 
 		return Recorded{}, nil
 	}
 	r := newRecording(records)
+	r.memory = &st.properties
 	for _, day := range r.days {
 		if err := st.ensureDay(ctx, day); err != nil {
 			return Recorded{}, err
@@ -89,6 +91,7 @@ func (st *Store) RecordEvents(ctx context.Context, records []Record) (Recorded, 
 	if err != nil {
 		return Recorded{}, translate(err, "record %d events", len(records))
 	}
+	r.memory.stored(r.properties)
 	return r.done, nil
 }
 
@@ -100,6 +103,7 @@ type recording struct {
 	days   []time.Time
 	blocks []*block
 	places map[*Record]place
+	memory *propertyMemory
 
 	now     time.Time
 	fresh   []*Record // stored now, in order of receipt
@@ -111,7 +115,9 @@ type recording struct {
 	tally   map[outcome.Key]int64
 	changes []issue.Change
 	acts    []activityRow
-	done    Recorded
+
+	properties []property // that may be new
+	done       Recorded
 }
 
 type identity struct {

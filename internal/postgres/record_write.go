@@ -23,6 +23,7 @@ func (r *recording) write(ctx context.Context, tx pgx.Tx) error {
 	}
 	r.queueBlocks(b)
 	r.queueEvents(b)
+	r.queueProperties(b)
 	if err := r.queueHistory(b); err != nil {
 		return err
 	}

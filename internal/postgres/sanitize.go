@@ -42,6 +42,13 @@ func (r *Record) Sanitize() {
 		}
 	}
 	r.Tags = kept
+	properties := r.Properties[:0]
+	for i := range r.Properties {
+		if key, value := clean(r.Properties[i].Key, maxTagKey), clean(r.Properties[i].Value, maxTagValue); key != "" && value != "" {
+			properties = append(properties, event.Pair{Key: key, Value: value})
+		}
+	}
+	r.Properties = properties
 	r.Hashes = r.Hashes[:min(len(r.Hashes), maxHashes)]
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/release"
 	"github.com/tocsin-dev/tocsin/internal/search"
 )
 
@@ -21,14 +22,15 @@ type conditions struct {
 	org      int64
 	me       int64
 	now      time.Time
-	projects []project.Project // those that remain
+	projects []project.Project  // those that remain
+	versions []release.Activity // of the projects, when the search asks about them
 	statuses map[issue.Status]bool
 	where    []string
 	args     pgx.NamedArgs
 }
 
-func newConditions(org int64, q IssueQuery, projects []project.Project, now time.Time) (*conditions, error) {
-	c := &conditions{org: org, me: q.Me, now: now, projects: projects, args: pgx.NamedArgs{},
+func newConditions(org int64, q IssueQuery, projects []project.Project, versions []release.Activity, now time.Time) (*conditions, error) {
+	c := &conditions{org: org, me: q.Me, now: now, projects: projects, versions: versions, args: pgx.NamedArgs{},
 		statuses: map[issue.Status]bool{issue.Unresolved: true, issue.Resolved: true, issue.Archived: true}}
 	if q.Projects != nil {
 		c.keepProjects(func(p project.Project) bool { return slices.Contains(q.Projects, p.ID) })
@@ -116,9 +118,8 @@ func (c *conditions) organization(id int64) string {
 // textColumns are the fields that are one text column of issues.
 var textColumns = map[search.Field]string{
 	search.FieldType: "i.type", search.FieldPlatform: "i.platform", search.FieldLogger: "i.logger",
-	search.FieldFirstRelease: "coalesce(i.first_release, '')",
-	search.FieldErrorType:    "coalesce(i.metadata->>'type', '')",
-	search.FieldErrorValue:   "coalesce(i.metadata->>'value', '')",
+	search.FieldErrorType:  "coalesce(i.metadata->>'type', '')",
+	search.FieldErrorValue: "coalesce(i.metadata->>'value', '')",
 }
 
 func (c *conditions) term(t search.Term) error {
@@ -133,8 +134,27 @@ func (c *conditions) term(t search.Term) error {
 		c.is(t)
 	case search.FieldHas:
 		c.has(t)
-	case search.FieldTag:
-		c.tag(t.Tag, t)
+	case search.FieldTag, search.FieldContext, search.FieldProperty:
+		c.named(t)
+	case search.FieldEventID:
+		return c.events(t)
+	case search.FieldProjectID:
+		c.count("i.project_id", t)
+	case search.FieldBookmarks:
+		c.andMaybe(c.bookmarked(t.Values), t.Negated)
+	case search.FieldSubscribed:
+		c.andMaybe(c.subscribed(t.Values), t.Negated)
+	case search.FieldRegressedIn:
+		c.andMaybe("exists (select from activities a where a.project_id = i.project_id and a.issue_id = i.id and a.type = "+
+			c.arg(string(issue.ActivityRegression))+" and ("+c.matches("coalesce(a.data->>'version', '')", t.Values)+"))", t.Negated)
+	case search.FieldVersion, search.FieldBuild, search.FieldPackage, search.FieldStage:
+		c.releases(t)
+	case search.FieldTimestamp:
+		c.seenAt(t)
+	case search.FieldDetector: // errors are all that is detected
+		if t.Negated {
+			c.and("false")
+		}
 	case search.FieldUser:
 		c.user(t)
 	case search.FieldAssigned:
@@ -149,6 +169,8 @@ func (c *conditions) term(t search.Term) error {
 		c.andMaybe("i.is_unhandled = "+c.arg(t.Values[0].Text == "true"), t.Negated)
 	case search.FieldRelease:
 		c.release(t)
+	case search.FieldFirstRelease:
+		c.firstRelease(t)
 	case search.FieldEnvironment:
 		c.environment(t.Values, t.Negated)
 	case search.FieldFirstSeen:
@@ -250,25 +272,42 @@ const (
 )
 
 func (c *conditions) moment(column string, t search.Term) {
+	from, until := c.span(t)
+	var parts []string
+	if !from.IsZero() {
+		parts = append(parts, column+" >= "+c.arg(from)+"::timestamptz")
+	}
+	if !until.IsZero() {
+		parts = append(parts, column+" < "+c.arg(until)+"::timestamptz")
+	}
+	c.andMaybe(strings.Join(parts, " and "), t.Negated)
+}
+
+// span is the time that a term over moments means, half open; a zero end is open. Columns hold
+// microseconds.
+func (c *conditions) span(t search.Term) (from, until time.Time) {
 	v := t.Values[0]
-	at, until := v.Time, v.Time.Add(momentAfter)
+	at, end := v.Time, v.Time.Add(time.Microsecond)
 	switch {
 	case v.Time.IsZero():
 		at = c.now.Add(-v.Ago)
+		end = at.Add(time.Microsecond)
 	case v.Day:
-		until = at.AddDate(0, 0, 1)
+		end = at.AddDate(0, 0, 1)
 	case t.Op == search.OpEqual:
-		at = at.Add(-momentBefore)
+		at, end = at.Add(-momentBefore), at.Add(momentAfter)
 	}
-	switch {
-	case t.Op == search.OpEqual:
-		c.andMaybe(column+" >= "+c.arg(at)+"::timestamptz and "+column+" < "+c.arg(until)+"::timestamptz", t.Negated)
-	case v.Day && (t.Op == search.OpGreater || t.Op == search.OpLessEq): // after the day, up to its end
-		op := map[search.Op]string{search.OpGreater: " >= ", search.OpLessEq: " < "}[t.Op]
-		c.andMaybe(column+op+c.arg(until)+"::timestamptz", t.Negated)
-	default:
-		c.andMaybe(column+operators[t.Op]+c.arg(at)+"::timestamptz", t.Negated)
+	switch t.Op {
+	case search.OpGreater:
+		return end, time.Time{}
+	case search.OpGreaterEq:
+		return at, time.Time{}
+	case search.OpLess:
+		return time.Time{}, at
+	case search.OpLessEq:
+		return time.Time{}, end
 	}
+	return at, end
 }
 
 func (c *conditions) project(t search.Term) error {

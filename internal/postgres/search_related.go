@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/issue"
@@ -44,6 +43,16 @@ func (c *conditions) is(t search.Term) {
 		c.andMaybe("i.is_unhandled", t.Negated)
 	case "handled":
 		c.andMaybe("not i.is_unhandled", t.Negated)
+	case "mine":
+		c.andMaybe("i.assignee = "+c.arg(userAssignee(c.me)), t.Negated)
+	case "bookmarked":
+		c.andMaybe(c.bookmarked([]search.Value{{Text: "me"}}), t.Negated)
+	case "for_review": // what changed by itself and nobody has taken
+		c.andMaybe("i.status = 0 and i.assignee is null and i.substatus = any("+c.arg([]int16{int16(issue.New), int16(issue.Regressed), int16(issue.Escalating)})+"::smallint[])", t.Negated)
+	case "linked", "reprocessing": // nothing is either
+		c.andMaybe("false", t.Negated)
+	case "unlinked":
+		c.andMaybe("true", t.Negated)
 	default:
 		s := substatuses[word]
 		if !t.Negated {
@@ -84,22 +93,41 @@ func (c *conditions) orMissing(values []search.Value, negated bool, exists func(
 }
 
 func (c *conditions) release(t search.Term) {
-	var rest []search.Value
-	for _, v := range t.Values {
-		if v.Text != "latest" {
-			rest = append(rest, v)
-		}
-	}
+	rest := withoutLatest(t.Values)
 	exists := func(condition string) string { return related("issue_releases", "release", condition) }
 	if len(rest) == len(t.Values) {
 		c.orMissing(rest, t.Negated, exists)
 		return
 	}
-	condition := "$name = (select l.version from releases l where l.project_id = i.project_id order by l.first_seen desc, l.version desc limit 1)"
+	condition := "$name = " + latestRelease
 	if len(rest) > 0 {
 		condition += " or " + c.matches("$name", rest)
 	}
 	c.andMaybe(exists(condition), t.Negated)
+}
+
+// latestRelease is the release of an issue's project that was first seen last.
+const latestRelease = "(select l.version from releases l where l.project_id = i.project_id order by l.first_seen desc, l.version desc limit 1)"
+
+func withoutLatest(values []search.Value) (rest []search.Value) {
+	for _, v := range values {
+		if v.Text != "latest" {
+			rest = append(rest, v)
+		}
+	}
+	return rest
+}
+
+func (c *conditions) firstRelease(t search.Term) {
+	rest := withoutLatest(t.Values)
+	var parts []string
+	if len(rest) > 0 {
+		parts = append(parts, c.matches("coalesce(i.first_release, '')", rest))
+	}
+	if len(rest) < len(t.Values) {
+		parts = append(parts, "i.first_release = "+latestRelease)
+	}
+	c.andMaybe(strings.Join(parts, " or "), t.Negated)
 }
 
 // environment finds issues seen in any of the environments; events without one count under "".
@@ -112,10 +140,6 @@ func (c *conditions) tagExists(key string) func(string) string {
 	return func(condition string) string {
 		return related("issue_tags", "value", "r.key = "+name+" and ("+condition+")")
 	}
-}
-
-func (c *conditions) tag(key string, t search.Term) {
-	c.orMissing(t.Values, t.Negated, c.tagExists(key))
 }
 
 // user finds the tag as it is stored, "id:42", and plain values in any of its forms.
@@ -151,30 +175,9 @@ func (c *conditions) has(t search.Term) {
 		c.andMaybe("i.first_release is not null", t.Negated)
 	case "error.type", "error.value":
 		c.andMaybe("i.metadata->>"+c.arg(strings.TrimPrefix(key, "error."))+"::text is not null", t.Negated)
+	case "bookmarks":
+		c.andMaybe("exists (select from issue_bookmarks b where b.project_id = i.project_id and b.issue_id = i.id)", t.Negated)
 	default:
-		c.andMaybe(c.tagExists(key)("true"), t.Negated)
+		c.andMaybe(c.tagExists(key)("true")+" or "+c.propertyExists(key)("true"), t.Negated)
 	}
-}
-
-// assigned finds issues by who works on them: me, none, user:7, an e-mail address or a name, a team.
-func (c *conditions) assigned(t search.Term) {
-	var parts []string
-	for _, v := range t.Values {
-		text := strings.ToLower(v.Text)
-		switch {
-		case text == "none" || text == "":
-			parts = append(parts, "i.assignee is null")
-		case text == "me":
-			parts = append(parts, "i.assignee = "+c.arg("user:"+strconv.FormatInt(c.me, 10)))
-		case strings.HasPrefix(text, "user:"), strings.HasPrefix(text, "team:"):
-			parts = append(parts, "i.assignee = "+c.arg(text))
-		case text == "my_teams" || strings.HasPrefix(text, "#"):
-			parts = append(parts, "false") // there are no teams to be a member of
-		default:
-			name := c.arg(text)
-			parts = append(parts, `i.assignee in (select 'user:' || u.id from users u join memberships m on m.user_id = u.id
-				where m.organization_id = `+c.arg(c.org)+` and (lower(u.email) = `+name+` or lower(u.name) = `+name+`))`)
-		}
-	}
-	c.andMaybe(strings.Join(parts, " or "), t.Negated)
 }

@@ -23,6 +23,7 @@ type Store struct {
 	partitions   partitions
 	dictionaries dictionaries
 	decoders     dictionaryDecoders
+	properties   propertyMemory
 
 	configured chan struct{} // holds one when what ingest works from has changed
 }

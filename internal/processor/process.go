@@ -214,7 +214,8 @@ func (s *Service) record(ctx context.Context, raw *event.Raw, buf *[]byte) (post
 		Project: raw.Project, KeyID: raw.KeyID, ID: raw.ID, ReceivedAt: raw.ReceivedAt.Truncate(time.Microsecond), OccurredAt: ev.Timestamp,
 		Category: category(raw), Type: ev.Type, Level: ev.Level, Platform: ev.Platform, Logger: ev.Logger, Release: ev.Release,
 		Environment: ev.Environment, Metadata: ev.Metadata(), Unhandled: unhandled(ev), UserKey: ev.User.Key(), Tags: ev.Tags,
-		Hashes: make([][16]byte, len(groups.Hashes)), Payload: (*buf)[start:len(*buf):len(*buf)],
+		Properties: ev.Properties(),
+		Hashes:     make([][16]byte, len(groups.Hashes)), Payload: (*buf)[start:len(*buf):len(*buf)],
 	}
 	if rec.OccurredAt.IsZero() {
 		rec.OccurredAt = rec.ReceivedAt

@@ -90,18 +90,46 @@ func (p *parser) term() {
 	}
 	p.flushFree()
 	t := Term{Negated: negated, Pos: start}
-	t.Field, t.Tag = FieldTag, key
-	if field, known := byName[key]; known && !tag {
-		t.Field, t.Tag = field, ""
-	}
+	t.Field, t.Tag, t.Numeric = meaning(key, tag)
 	p.values(&t, key)
 	if p.err == nil {
 		p.terms = append(p.terms, t)
 	}
 }
 
-// key reads `name:`, `"odd name":` or `tags[name]:` and reports whether it was one; tag is true
-// for the last form, which never names a field.
+// meaning is the field that a key names, with what tells it from others of the field. tag is true
+// for the form tags[name], which names a tag whatever it is called.
+func meaning(key string, tag bool) (f Field, name string, numeric bool) {
+	if tag {
+		if plain, ok := strings.CutSuffix(key, ",number"); ok {
+			return FieldTag, plain, true
+		}
+		return FieldTag, key, false
+	}
+	if other, ok := propertyNames[key]; ok {
+		key = other
+	}
+	if field, known := byName[key]; known {
+		return field, "", false
+	}
+	if kind, known := properties[key]; known {
+		return FieldProperty, key, kind == KindReal
+	}
+	switch {
+	case strings.HasPrefix(key, "flags["):
+		return FieldProperty, key, false
+	case strings.HasPrefix(key, "contexts."):
+		return FieldContext, strings.TrimPrefix(key, "contexts."), false
+	case strings.HasPrefix(key, "tag."):
+		return FieldTag, strings.TrimPrefix(key, "tag."), false
+	case strings.Contains(key, "."):
+		return FieldContext, key, false
+	}
+	return FieldTag, key, false
+}
+
+// key reads `name:`, `"odd name":`, `flags[name]:` or `tags[name]:` and reports whether it was one;
+// tag is true for the last form, which never names a field.
 func (p *parser) key() (name string, tag, ok bool) {
 	if p.peek() == '"' {
 		name, ok = p.quoted()
@@ -115,6 +143,13 @@ func (p *parser) key() (name string, tag, ok bool) {
 		if name, _, ok = strings.Cut(after, "]:"); ok && validKey(name) && !strings.ContainsAny(name, "[]\" ") {
 			p.pos += len("tags[") + len(name) + len("]:")
 			return name, true, true
+		}
+		return "", false, false
+	}
+	if after, found := strings.CutPrefix(rest, "flags["); found {
+		if name, _, ok = strings.Cut(after, "]:"); ok && validKey(name) && !strings.ContainsAny(strings.Trim(name, `"`), "[]\" ") {
+			p.pos += len("flags[") + len(name) + len("]:")
+			return "flags[" + strings.Trim(name, `"`) + "]", false, true
 		}
 		return "", false, false
 	}

@@ -35,7 +35,7 @@ func TestParse(t *testing.T) {
 		`"odd key":v`:                          {{Field: search.FieldTag, Tag: "odd key", Values: text("v")}},
 		`url:https://x.y/?a=1`:                 {{Field: search.FieldTag, Tag: "url", Values: text("https://x.y/?a=1")}},
 		`https://x.y/z`:                        {{Values: text("https://x.y/z")}},
-		`user.email:a@b.c`:                     {{Field: search.FieldUser, Values: text("email:a@b.c")}},
+		`user.email:a@b.c`:                     {{Field: search.FieldProperty, Tag: "user.email", Values: text("a@b.c")}},
 		`user:id:7`:                            {{Field: search.FieldUser, Values: text("id:7")}},
 		`release:""`:                           {{Field: search.FieldRelease, Values: text("")}},
 		"has:user":                             {{Field: search.FieldHas, Values: text("user")}},

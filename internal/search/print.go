@@ -44,11 +44,21 @@ func (t Term) write(b *strings.Builder) {
 }
 
 func (t Term) name() string {
-	if t.Field != FieldTag {
+	switch t.Field {
+	case FieldProperty:
+		return t.Tag
+	case FieldContext:
+		return "contexts." + t.Tag
+	case FieldTag:
+	default:
 		return t.Field.Name()
 	}
+	if t.Numeric && t.Op == OpEqual {
+		return "tags[" + t.Tag + ",number]"
+	}
 	plain := !strings.ContainsFunc(t.Tag, func(r rune) bool { return r > unicode.MaxASCII || !isKeyByte(byte(r)) })
-	_, taken := byName[t.Tag]
+	field, _, _ := meaning(t.Tag, false)
+	taken := field != FieldTag
 	switch {
 	case plain && !taken:
 		return t.Tag
@@ -61,18 +71,21 @@ func (t Term) name() string {
 }
 
 func (t Term) writeValue(b *strings.Builder, v Value) {
-	switch t.Field.Kind() {
-	case KindText:
+	switch kind := t.Kind(); {
+	case t.Numeric:
+		b.WriteString(string(t.Op) + strconv.FormatFloat(v.Real, 'f', -1, 64))
+	case kind == KindText || kind == KindVersion:
+		b.WriteString(string(t.Op))
 		writeQuoted(b, v.Text, true)
-	case KindWord:
+	case kind == KindWord:
 		if t.Field == FieldHas {
 			writeQuoted(b, v.Text, true)
 			return
 		}
 		b.WriteString(v.Text)
-	case KindNumber:
+	case kind == KindNumber:
 		b.WriteString(string(t.Op) + strconv.FormatInt(v.Number, 10))
-	case KindTime:
+	case kind == KindTime:
 		t.writeTime(b, v)
 	}
 }

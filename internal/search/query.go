@@ -17,9 +17,10 @@ type Query struct {
 // Term is one condition.
 type Term struct {
 	Field   Field
-	Tag     string // the tag's key when Field is FieldTag, or what has: names
+	Tag     string // the key when Field is FieldTag, FieldProperty or FieldContext
 	Negated bool
 	Op      Op      // how Values compare; OpEqual unless the field has an order
+	Numeric bool    // a tag or property is compared as a number; always with KindReal
 	Values  []Value // one, or several of a list: any may hold
 	Pos     int     // byte offset in the text that was parsed
 }
@@ -40,6 +41,7 @@ const (
 type Value struct {
 	Text   string        // KindText, KindWord: unescaped; a '*' that matches anything is a Wildcard rune
 	Number int64         // KindNumber
+	Real   float64       // KindReal, and KindText that is compared as a number: Term.Numeric
 	Time   time.Time     // KindTime: a moment, UTC
 	Ago    time.Duration // KindTime: relative; "-24h" is 24 h with OpGreaterEq, "+24h" with OpLessEq
 	Day    bool          // KindTime: the whole UTC day that begins at Time
@@ -64,10 +66,12 @@ type Kind uint8
 
 // The kinds of value.
 const (
-	KindText   Kind = iota // free or stored text: wildcards and lists
-	KindWord               // one of the field's own words
-	KindNumber             // integers, with order
-	KindTime               // moments, with order
+	KindText    Kind = iota // free or stored text: wildcards and lists
+	KindWord                // one of the field's own words
+	KindNumber              // integers, with order
+	KindTime                // moments, with order
+	KindReal                // numbers with decimals, with order
+	KindVersion             // a version: with order, wildcards and lists
 )
 
 // Field is what a term looks at.
@@ -102,6 +106,19 @@ const (
 	FieldProject                   // project:checkout
 	FieldIssue                     // issue:CHECKOUT-1A
 	FieldIssueID                   // issue.id:42
+	FieldProperty                  // stack.function:pay, http.method:POST: what one event has beside its tags
+	FieldContext                   // lambda.memory:>128: a tag or a member of a context
+	FieldEventID                   // id: of an event
+	FieldProjectID                 // project.id:7
+	FieldBookmarks                 // bookmarks:me
+	FieldSubscribed                // subscribed:me
+	FieldRegressedIn               // regressed_in_release:1.2
+	FieldVersion                   // release.version:>=1.2
+	FieldBuild                     // release.build:7
+	FieldPackage                   // release.package:shop
+	FieldStage                     // release.stage:adopted
+	FieldTimestamp                 // timestamp:-1h: an event was seen then
+	FieldDetector                  // detector:error
 )
 
 // Error says where a search stops making sense and what would have been right there.

@@ -2,6 +2,7 @@ package search
 
 import (
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -9,9 +10,11 @@ import (
 
 // values reads what follows the colon of a term called key.
 func (p *parser) values(t *Term, key string) {
-	kind := t.Field.Kind()
-	if kind == KindNumber || kind == KindTime {
+	switch kind := t.Kind(); {
+	case kind == KindNumber || kind == KindTime || kind == KindReal || kind == KindVersion || t.Numeric:
 		p.operator(t)
+	case kind == KindText && (t.Field == FieldTag || t.Field == FieldContext || t.Field == FieldProperty):
+		p.comparison(t)
 	}
 	if p.peek() == '[' {
 		p.list(t, key)
@@ -27,6 +30,43 @@ func (p *parser) values(t *Term, key string) {
 		return
 	}
 	p.add(t, key, start, text, quoted)
+}
+
+// number is what a tag may be compared with.
+var comparable = regexp.MustCompile(`^(>=|<=|>|<)[+-]?[0-9]+(\.[0-9]+)?[a-zA-Z%]*$`)
+
+// comparison makes a term over text numeric when an operator and a number follow; in front of
+// anything else the operator belongs to the text.
+func (p *parser) comparison(t *Term) {
+	word := p.text[p.pos:p.wordEnd(p.pos, "")]
+	if !comparable.MatchString(word) {
+		return
+	}
+	if _, ok := parseReal(strings.TrimLeft(word, "<>=")); ok {
+		t.Numeric = true
+		p.operator(t)
+	}
+}
+
+// factors are the units of numbers: powers of ten, bytes, and milliseconds for times.
+var factors = map[string]float64{
+	"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "%": 0.01,
+	"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "pb": 1e15, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+	"ms": 1, "s": 1e3, "min": 60e3, "h": 3600e3, "hr": 3600e3, "d": 86400e3, "day": 86400e3, "w": 604800e3, "wk": 604800e3,
+}
+
+// parseReal reads a number with an optional unit.
+func parseReal(text string) (float64, bool) {
+	end := len(text)
+	for end > 0 && (text[end-1] < '0' || text[end-1] > '9') {
+		end--
+	}
+	factor, known := factors[strings.ToLower(text[end:])]
+	if !known || strings.ContainsAny(text[:end], "eExXpP_") {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(text[:end], 64)
+	return f * factor, err == nil && !math.IsInf(f*factor, 0)
 }
 
 // operator reads > >= < <= = in front of a value that has an order.
@@ -91,7 +131,7 @@ func markWildcards(s string) string {
 // list reads [a, "b c", 3].
 func (p *parser) list(t *Term, key string) {
 	open := p.pos
-	if t.Field == FieldIs || t.Field == FieldHas || t.Field.Kind() == KindTime || t.Op != OpEqual {
+	if t.Field == FieldIs || t.Field == FieldHas || t.Kind() == KindTime || t.Op != OpEqual {
 		p.fail(open, "one value, not a list")
 		return
 	}
@@ -126,27 +166,46 @@ func (p *parser) list(t *Term, key string) {
 // add appends one value of the term, read as its field's kind asks.
 func (p *parser) add(t *Term, key string, pos int, text string, quoted bool) {
 	var v Value
-	switch t.Field.Kind() {
-	case KindText:
-		v.Text = textValue(t.Field, key, text)
-	case KindWord:
+	switch kind := t.Kind(); {
+	case kind == KindReal || t.Numeric:
+		f, ok := parseReal(text)
+		if !ok {
+			p.failText(pos, "a number", "Invalid number: %s", cut(text))
+		}
+		v.Real, t.Numeric = f, true
+	case kind == KindVersion && t.Op != OpEqual && !validVersion(text):
+		p.failText(pos, "a version such as 1.2.3", "Invalid format for semantic version search: %s", cut(text))
+	case kind == KindText || kind == KindVersion:
+		v.Text = textValue(t, text)
+	case kind == KindWord:
 		v.Text = p.word(t, key, pos, text)
-	case KindNumber:
+	case kind == KindNumber:
 		v.Number = p.number(pos, text)
-	case KindTime:
+	case kind == KindTime:
 		v = p.moment(t, pos, text)
 	}
 	t.Values = append(t.Values, v)
 }
 
-// textValue puts the kind of a user's name in front of it, as the stored tag has it.
-func textValue(f Field, key, text string) string {
-	if f == FieldUser && text != "" {
-		if _, kind, found := strings.Cut(key, "."); found {
-			return kind + ":" + text
-		}
+// classes are device.class in words, as the tag has them in digits.
+var classes = map[string]string{"high": "3", "medium": "2", "low": "1"}
+
+// textValue is the text as it is stored.
+func textValue(t *Term, text string) string {
+	if t.Field == FieldEventID {
+		return strings.ToLower(strings.ReplaceAll(text, "-", ""))
+	}
+	if digit, ok := classes[strings.ToLower(text)]; ok && t.Field == FieldContext && t.Tag == "device.class" {
+		return digit
 	}
 	return text
+}
+
+// validVersion reports whether text can be compared as a version.
+func validVersion(text string) bool {
+	first, _, _ := strings.Cut(text, ".")
+	_, err := strconv.ParseUint(first, 10, 63)
+	return err == nil
 }
 
 // word reads one of the words a field knows. has: takes any key.
@@ -161,7 +220,7 @@ func (p *parser) word(t *Term, key string, pos int, text string) string {
 	if !known {
 		p.failText(pos, "one of the words of "+key+":", "Invalid value %q for %s:", cut(text), key)
 	}
-	if key == "error.handled" {
+	if key == "error.handled" || key == "handled" {
 		meaning = map[string]string{"true": "false", "false": "true"}[meaning]
 	}
 	return meaning

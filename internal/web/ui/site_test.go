@@ -92,7 +92,7 @@ func (s *site) record(id event.ID, payload string, at time.Time) postgres.Record
 	rec := postgres.Record{
 		Project: s.made.ProjectID, ID: id, ReceivedAt: at, OccurredAt: ev.Timestamp, Category: outcome.Error, Type: ev.Type, Level: ev.Level,
 		Platform: ev.Platform, Logger: ev.Logger, Release: ev.Release, Environment: ev.Environment, Metadata: ev.Metadata(),
-		UserKey: ev.User.Key(), Tags: ev.Tags,
+		UserKey: ev.User.Key(), Tags: ev.Tags, Properties: ev.Properties(),
 	}
 	for _, h := range s.grouper.Assign(ev).Hashes {
 		rec.Hashes = append(rec.Hashes, h)
