@@ -32,6 +32,7 @@ func clampLimit(n int) int {
 // sortColumns is what each order sorts by, and the type of its parameter.
 var sortColumns = map[IssueSort]string{
 	SortLastSeen: "i.last_seen", SortFirstSeen: "i.first_seen", SortEvents: "i.times_seen", SortUsers: "i.user_count",
+	SortPriority: "i.priority",
 }
 
 // issueFields are the columns of listedIssue, from issues i.
@@ -123,9 +124,11 @@ func (st *Store) ListIssues(ctx context.Context, org int64, q IssueQuery) (Issue
 	if err != nil {
 		return IssuePage{}, err
 	}
-	projects, err := st.Projects(ctx, org)
-	if err != nil {
-		return IssuePage{}, err
+	projects := q.Within
+	if projects == nil {
+		if projects, err = st.Projects(ctx, org); err != nil {
+			return IssuePage{}, err
+		}
 	}
 	c, err := st.conditions(ctx, org, q, projects)
 	if err != nil {
@@ -188,6 +191,8 @@ func (s IssueSort) place(r IssueRow) (value, id int64) {
 		return r.TimesSeen, r.ID
 	case SortUsers:
 		return r.UserCount, r.ID
+	case SortPriority:
+		return int64(r.Priority), r.ID
 	}
 	return r.LastSeen.UnixMicro(), r.ID
 }

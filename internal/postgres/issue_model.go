@@ -5,6 +5,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/search"
 )
 
@@ -17,6 +18,7 @@ const (
 	SortFirstSeen IssueSort = "new"
 	SortEvents    IssueSort = "freq"
 	SortUsers     IssueSort = "user"
+	SortPriority  IssueSort = "priority"
 )
 
 // IssueQuery is what an issue list shows. Fields left empty do not restrict it.
@@ -30,6 +32,8 @@ type IssueQuery struct {
 	Cursor       string    // of a page before; empty: the first page
 	Limit        int       // 1 to 100; 0: 25
 	Me           int64     // the user whom "assigned:me" means
+
+	Within []project.Project // all of the organization, when they are known already
 }
 
 // IssueRow is an issue as lists and pages show it.

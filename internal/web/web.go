@@ -30,7 +30,7 @@ const expireEvery = 10 * time.Minute
 
 // Run serves pages and the API until ctx ends, then finishes the requests in hand.
 func Run(ctx context.Context, k *app.Kit, cfg Config) error {
-	handler, err := routes(k, cfg)
+	handler, err := routes(ctx, k, cfg)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 }
 
 // routes joins the pages and the API.
-func routes(k *app.Kit, cfg Config) (http.Handler, error) {
+func routes(ctx context.Context, k *app.Kit, cfg Config) (http.Handler, error) {
 	key, err := k.SecretKey()
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func routes(k *app.Kit, cfg Config) (http.Handler, error) {
 	symbols := symbol.New(k.Store, k.Files, k.Config.Symbols)
 	k.Registry.MustRegister(symbols.Collectors()...)
 	pages := ui.New(ui.Options{
-		Store: k.Store, Blobs: k.Blobs, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Test: test.Do, Redeliver: redeliver.Do,
+		Store: k.Store, Blobs: k.Blobs, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
 	})
 	programs := pages.WithReader(api.New(api.Options{
 		Store: k.Store, Blobs: k.Blobs, Files: k.Files, Chunks: k.Chunks, Symbols: symbols, BaseURL: k.BaseURL(), Release: strings.TrimPrefix(telemetry.Version(), "tocsin@"), Key: key,

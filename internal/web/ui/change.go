@@ -2,7 +2,9 @@ package ui
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -48,7 +50,7 @@ func wayBack(rows []postgres.IssueRow) string {
 func ptr[T any](v T) *T { return &v }
 
 // maxSelected is how many issues one form may name.
-const maxSelected = 100
+const maxSelected = postgres.MaxChanged
 
 // changeIssues answers the forms that change issues, and leads back to where they were sent from.
 func (u *UI) changeIssues(v *visit) error {
@@ -59,11 +61,7 @@ func (u *UI) changeIssues(v *visit) error {
 		return err
 	}
 	back := localOr(v.r.PostFormValue("back"), v.orgPath("/issues"))
-	deed, known := deeds[v.r.PostFormValue("do")]
-	if !known {
-		return fault.New(fault.Invalid, "The form asks for nothing that can be done.")
-	}
-	ids, err := selected(v.r.PostForm["id"])
+	ids, rest, err := u.chosenIssues(v)
 	if err != nil {
 		return err
 	}
@@ -71,45 +69,115 @@ func (u *UI) changeIssues(v *visit) error {
 		v.notify(view.Notice{Text: "Select issues first.", Bad: true})
 		return v.redirect(back)
 	}
-	action := deed.action
-	action.Single = len(ids) == 1
+	if v.r.PostForm.Has("bookmark") {
+		return u.bookmarkIssues(v, ids, back)
+	}
 	before, err := u.Store.IssuesByID(v.r.Context(), v.principal.Organization.ID, ids)
 	if err != nil {
 		return err
 	}
-	changed, err := u.Store.ChangeIssues(v.r.Context(), v.principal.Organization.ID, ids, action, v.principal.UserID())
+	row := postgres.IssueRow{}
+	if len(before) == 1 {
+		row = before[0]
+	}
+	action, done, err := v.issueAction(&row)
 	if err != nil {
 		return err
 	}
-	undo := ""
-	if deed.undo {
-		undo = wayBack(before)
+	if deed, known := deeds[v.r.PostFormValue("do")]; known {
+		done = deed.done
 	}
-	v.notify(u.told(v, len(ids), len(changed), deed.done, undo, back))
+	action.Single = len(ids) == 1
+	changed, err := u.Store.ChangeIssues(v.r.Context(), v.principal.Organization.ID, ids, action, v.principal.UserID())
+	if fault.KindOf(err) == fault.Invalid && err != nil {
+		v.notify(view.Notice{Text: fault.Public(err), Bad: true})
+		return v.redirect(back)
+	}
+	if err != nil {
+		return err
+	}
+	n := u.told(v, len(ids), len(changed), alreadySo(before, changed), strings.TrimSuffix(done, "."))
+	if undo := wayBack(before); undo != "" && len(changed) > 0 && action.Status != nil && *action.Status != issue.Unresolved {
+		n.Undo = &view.Undo{Action: v.orgPath("/issues"), Do: undo, Back: back, IDs: idTexts(ids)}
+	}
+	if rest {
+		n.Text += fmt.Sprintf(" There are more: at most %d are changed at once, so do it again for the rest.", postgres.MaxChanged)
+	}
+	v.notify(n)
 	return v.redirect(back)
 }
 
-// told says what became of a selection, and offers to take it back.
-func (u *UI) told(v *visit, asked, changed int, done, undo, back string) view.Notice {
-	n := view.Notice{Text: fmt.Sprintf("%s %d issue%s.", done, changed, plural(changed))}
-	if changed == 1 {
-		n.Text = done + " 1 issue."
+// chosenIssues are the issues that a form names: by id, or all that its search finds, up to
+// postgres.MaxChanged; rest says that there are more.
+func (u *UI) chosenIssues(v *visit) (ids []int64, rest bool, err error) {
+	if v.r.PostFormValue("all") != "1" {
+		ids, err = selected(v.r.PostForm["id"])
+		return ids, false, err
 	}
-	if missing := asked - changed; missing > 0 {
-		n.Text += fmt.Sprintf(" %d of the selected %s no longer there.", missing, map[bool]string{true: "is", false: "are"}[missing == 1])
-		n.Bad = changed == 0
+	back, err := url.Parse(localOr(v.r.PostFormValue("back"), ""))
+	if err != nil {
+		return nil, false, fault.New(fault.Invalid, "The form does not say which list it means.")
 	}
-	if undo != "" && changed > 0 {
-		n.Undo = &view.Undo{Action: v.orgPath("/issues"), Do: undo, Back: back, IDs: v.r.PostForm["id"]}
+	of := *v
+	r := *v.r
+	r.URL, of.r = back, &r
+	if of.filters, err = u.readFilters(v, back.Query()); err != nil {
+		return nil, false, err
+	}
+	_, iq, err := of.listQuery()
+	if err != nil {
+		return nil, false, err
+	}
+	return u.Store.IssueIDs(v.r.Context(), v.principal.Organization.ID, iq)
+}
+
+// bookmarkIssues marks issues for the reader, or takes the marks away when the form says 0.
+func (u *UI) bookmarkIssues(v *visit, ids []int64, back string) error {
+	on := v.r.PostFormValue("bookmark") != "0"
+	if err := u.Store.Bookmark(v.r.Context(), v.principal.Organization.ID, ids, v.principal.UserID(), on); err != nil {
+		return err
+	}
+	v.notify(view.Notice{Text: map[bool]string{true: "Bookmarked.", false: "The bookmark is gone."}[on]})
+	return v.redirect(back)
+}
+
+// alreadySo counts the issues that the change left as they were.
+func alreadySo(before, changed []postgres.IssueRow) (n int) {
+	versions := make(map[int64]int64, len(before))
+	for i := range before {
+		versions[before[i].ID] = before[i].Version
+	}
+	for i := range changed {
+		if versions[changed[i].ID] == changed[i].Version {
+			n++
+		}
 	}
 	return n
 }
 
-func plural(n int) string {
-	if n == 1 {
-		return ""
+func idTexts(ids []int64) []string {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = strconv.FormatInt(id, 10)
 	}
-	return "s"
+	return list
+}
+
+// told says what became of a selection: what changed, what was so already, what is gone.
+func (u *UI) told(v *visit, asked, found, already int, done string) view.Notice {
+	changed := found - already
+	n := view.Notice{Text: fmt.Sprintf("%s %d issues.", done, changed)}
+	if changed == 1 {
+		n.Text = done + " 1 issue."
+	}
+	if already > 0 {
+		n.Text = strings.TrimSuffix(n.Text, ".") + fmt.Sprintf(", %d already %s.", already, map[bool]string{true: "was so", false: "were so"}[already == 1])
+	}
+	if missing := asked - found; missing > 0 {
+		n.Text += fmt.Sprintf(" %d of the selected %s no longer there.", missing, map[bool]string{true: "is", false: "are"}[missing == 1])
+		n.Bad = found == 0
+	}
+	return n
 }
 
 // selected reads the ids of a form.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,13 +17,18 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
 
-// rowsPerPage is how many issues a list shows.
+// rowsPerPage is how many issues a list shows unless its reader chose otherwise.
 const rowsPerPage = 50
+
+// pageSizes are what they may choose.
+var pageSizes = []int{25, 50, 100}
 
 // tabs are the list's views by status: the word of the address, its label, and the search it adds.
 var tabs = []struct{ word, label, term string }{
-	{"", "Unresolved", "is:unresolved"},
-	{"archived", "Archived", "is:archived"},
+	{"triage", "Triage", "is:for_review"},
+	{"mine", "Mine", "is:unresolved is:mine"},
+	{"", "All open", "is:unresolved"},
+	{"archived", "Muted", "is:archived"},
 	{"resolved", "Resolved", "is:resolved"},
 	{"all", "All", ""},
 }
@@ -31,6 +38,7 @@ var sorts = []view.Choice{
 	{Value: string(postgres.SortFirstSeen), Label: "First seen"},
 	{Value: string(postgres.SortEvents), Label: "Most events"},
 	{Value: string(postgres.SortUsers), Label: "Most users"},
+	{Value: string(postgres.SortPriority), Label: "Priority"},
 }
 
 // listState is what the address of a list says.
@@ -41,6 +49,8 @@ type listState struct {
 	sort    string
 	spark   string // time of the sparklines: "" is 24 h, "14d"
 	cursor  string
+	view    string // id of the saved view that it started from
+	limit   int    // issues on a page; 0: as the reader chose
 	filters *filters
 }
 
@@ -48,7 +58,10 @@ func readListState(v *visit, path string) listState {
 	q := v.r.URL.Query()
 	s := listState{
 		path: path, query: strings.TrimSpace(q.Get("query")), status: q.Get("status"),
-		sort: q.Get("sort"), spark: q.Get("spark"), cursor: q.Get("cursor"), filters: v.filters,
+		sort: q.Get("sort"), spark: q.Get("spark"), cursor: q.Get("cursor"), view: q.Get("view"), filters: v.filters,
+	}
+	if n, err := strconv.Atoi(q.Get("limit")); err == nil && slices.Contains(pageSizes, n) {
+		s.limit = n
 	}
 	if s.spark != "14d" {
 		s.spark = ""
@@ -64,7 +77,7 @@ func (s listState) href(change func(*listState)) string {
 		q = s.filters.values()
 	}
 	for _, part := range [...]struct{ name, value string }{
-		{"query", s.query}, {"status", s.status}, {"sort", s.sort}, {"spark", s.spark}, {"cursor", s.cursor},
+		{"query", s.query}, {"status", s.status}, {"sort", s.sort}, {"spark", s.spark}, {"cursor", s.cursor}, {"view", s.view}, {"limit", number(s.limit)},
 	} {
 		if part.value != "" {
 			q.Set(part.name, part.value)
@@ -74,6 +87,14 @@ func (s listState) href(change func(*listState)) string {
 		return s.path
 	}
 	return s.path + "?" + q.Encode()
+}
+
+// number is n as addresses write it; 0 is left out.
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 // text is the search with what the chosen tab adds. A search that names a status itself is taken
@@ -121,17 +142,24 @@ func (u *UI) list(v *visit, path string) error {
 	}
 	ctx, org := v.r.Context(), v.principal.Organization.ID
 	s, projects := readListState(v, path), v.filters.all
+	if target := u.firstView(v, s); target != "" {
+		return v.redirect(target)
+	}
 	page := view.ListPage{
 		Path: path, Here: s.href(func(*listState) {}), Action: v.orgPath("/issues"), Query: s.query,
 		ShowProject: len(projects) > 1, Reset: path,
 	}
 	s.choices(&page)
+	if err := u.fillViews(v, s, &page); err != nil {
+		return err
+	}
 	query, problem := s.search()
 	if problem != nil {
 		page.QueryProblem, page.Empty = problem, view.NothingMatches
 		return u.drawList(v, page, http.StatusBadRequest)
 	}
-	found, err := u.Store.ListIssues(ctx, org, s.issueQuery(query, v.principal.UserID()))
+	page.Terms = s.terms(query)
+	found, err := u.Store.ListIssues(ctx, org, s.issueQuery(query, v))
 	if err != nil {
 		if fault.KindOf(err) == fault.Invalid { // a value of the search, or an address cut short
 			page.QueryProblem, page.Empty = &view.QueryProblem{Before: s.query, Text: fault.Public(err)}, view.NothingMatches
@@ -145,6 +173,9 @@ func (u *UI) list(v *visit, path string) error {
 	if len(found.Rows) == 0 {
 		if page.Empty, err = u.whyEmpty(v, s, projects, &page); err != nil {
 			return err
+		}
+		if page.Empty == view.NothingMatches && s.cursor == "" {
+			page.Wider = u.wider(v, s)
 		}
 	}
 	return u.drawList(v, page, http.StatusOK)
@@ -172,17 +203,27 @@ func (s listState) search() (q search.Query, problem *view.QueryProblem) {
 	return q, &view.QueryProblem{Before: s.query[:at], Rest: s.query[at:], Text: e.Text}
 }
 
-func (s listState) issueQuery(q search.Query, me int64) postgres.IssueQuery {
-	iq := postgres.IssueQuery{Query: q, Sort: postgres.IssueSort(s.sort), Cursor: s.cursor, Limit: rowsPerPage, Me: me}
+func (s listState) issueQuery(q search.Query, v *visit) postgres.IssueQuery {
+	iq := postgres.IssueQuery{Query: q, Sort: postgres.IssueSort(s.sort), Cursor: s.cursor, Limit: s.perPage(v), Me: v.principal.UserID(), Within: s.filters.all}
 	s.filters.restrict(&iq)
 	return iq
+}
+
+// perPage is how many issues a page has.
+func (s listState) perPage(v *visit) int {
+	for _, n := range []int{s.limit, v.settings.PerPage} {
+		if slices.Contains(pageSizes, n) {
+			return n
+		}
+	}
+	return rowsPerPage
 }
 
 // choices fills the tabs and filters.
 func (s listState) choices(page *view.ListPage) {
 	for _, t := range tabs {
-		page.Tabs = append(page.Tabs, view.Link{Label: t.label, Current: t.word == s.status,
-			Href: s.href(func(n *listState) { n.status, n.cursor = t.word, "" })})
+		page.Tabs = append(page.Tabs, view.Link{Label: t.label, Current: t.word == s.status && s.view == "",
+			Href: s.href(func(n *listState) { n.status, n.cursor, n.view = t.word, "", "" })})
 	}
 	for _, c := range sorts {
 		c.Current = c.Value == s.sort
@@ -192,7 +233,7 @@ func (s listState) choices(page *view.ListPage) {
 		page.Periods = append(page.Periods, view.Link{Label: c.label, Current: c.word == s.spark,
 			Href: s.href(func(n *listState) { n.spark = c.word })})
 	}
-	for _, h := range [...]view.Choice{{Label: "status", Value: s.status}, {Label: "spark", Value: s.spark}} {
+	for _, h := range [...]view.Choice{{Label: "status", Value: s.status}, {Label: "spark", Value: s.spark}, {Label: "limit", Value: number(s.limit)}} {
 		if h.Value != "" {
 			page.Hidden = append(page.Hidden, h)
 		}
@@ -210,8 +251,20 @@ func (u *UI) fillRows(v *visit, page *view.ListPage, s listState, found postgres
 	if err != nil {
 		return err
 	}
+	who, marked, err := u.aboutRows(v, found.Rows)
+	if err != nil {
+		return err
+	}
+	page.People = who.choices()
+	page.HistogramHref = v.orgPath("/issues/histogram") + strings.TrimPrefix(s.href(func(n *listState) { n.cursor, n.sort = "", "" }), s.path)
+	page.CSVHref = v.orgPath("/issues/csv") + strings.TrimPrefix(s.href(func(n *listState) { n.cursor = "" }), s.path)
+	page.Capped = found.HitsCapped
+	for _, n := range pageSizes {
+		page.Sizes = append(page.Sizes, view.Link{Label: strconv.Itoa(n), Current: n == s.perPage(v), Href: s.href(func(l *listState) { l.limit, l.cursor = n, "" })})
+	}
 	for i := range found.Rows {
 		row := issueRow(&found.Rows[i], v.orgPath("/issues/"), v.base.Now)
+		row.Assignee, row.Bookmarked = who.name(found.Rows[i].Assignee), marked[found.Rows[i].ID]
 		row.Series = series(found.Rows[i].ID)
 		page.Rows = append(page.Rows, row)
 	}

@@ -195,7 +195,7 @@ func TestSelectedIssuesAreChangedAndChangedBack(t *testing.T) {
 	}{
 		"nothing to do": {url.Values{"id": ids}, http.StatusBadRequest}, "no number": {url.Values{"do": {"resolve"}, "id": {"x"}}, http.StatusBadRequest},
 		"nothing selected": {url.Values{"do": {"resolve"}}, http.StatusSeeOther}, "unknown": {url.Values{"do": {"resolve"}, "id": {"1"}}, http.StatusSeeOther},
-		"too many":   {url.Values{"do": {"resolve"}, "id": make([]string, 101)}, http.StatusRequestEntityTooLarge},
+		"too many":   {url.Values{"do": {"resolve"}, "id": make([]string, 1001)}, http.StatusRequestEntityTooLarge},
 		"too large":  {url.Values{"do": {strings.Repeat("a", 100<<10)}}, http.StatusRequestEntityTooLarge},
 		"led astray": {url.Values{"do": {"resolve"}, "back": {"//evil.example"}}, http.StatusSeeOther},
 	} {

@@ -31,7 +31,7 @@ const (
 )
 
 // maxForm bounds the body of a form, in bytes.
-const maxForm = 64 << 10
+const maxForm = 96 << 10
 
 func (u *UI) newLogins() *scs.SessionManager {
 	m := scs.New()

@@ -16,7 +16,7 @@ func issueRow(r *postgres.IssueRow, prefix string, now time.Time) view.Row {
 	return view.Row{
 		ID: strconv.FormatInt(r.ID, 10), Href: prefix + r.ShortID, ShortID: r.ShortID, Project: r.ProjectName,
 		Level: view.LevelOf(r.Level), Type: kind, Value: firstLine(value), Culprit: r.Culprit,
-		Badge: badge(r, now), Unhandled: r.IsUnhandled, Events: r.TimesSeen, Users: r.UserCount,
+		Badge: badge(r, now), Unhandled: r.IsUnhandled, Priority: r.Priority.String(), Events: r.TimesSeen, Users: r.UserCount,
 		FirstSeen: r.FirstSeen, LastSeen: r.LastSeen,
 	}
 }

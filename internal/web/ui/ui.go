@@ -30,7 +30,8 @@ type Options struct {
 	BaseURL   string // address of the pages; https makes cookies secure
 	IngestURL string // address in DSNs; empty: BaseURL
 	Key       *seal.Key
-	Blobs     blob.Store // of what came with events
+	Done      <-chan struct{} // closed when the service stops: what is live ends; nil: never
+	Blobs     blob.Store      // of what came with events
 	// Test sends a sample alert, Redeliver queues finished deliveries again.
 	Test      func(context.Context, alert.TestRequest) (alert.TestResult, error)
 	Redeliver func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error)
@@ -43,6 +44,7 @@ type UI struct {
 	throttle account.Throttle
 	people   people
 	places   []place
+	feeds    feeds
 	handler  http.Handler
 }
 
@@ -83,6 +85,11 @@ func (u *UI) routes() http.Handler {
 		r.Post("/filters", u.page(u.chooseFilters))
 		r.Get("/palette", u.page(u.palette))
 		r.Post("/issues", u.page(u.changeIssues))
+		r.Post("/views", u.page(u.changeViews))
+		r.Get("/suggest", u.page(u.filtered(u.suggest)))
+		r.Get("/issues/histogram", u.page(u.filtered(u.histogram)))
+		r.Get("/issues/csv", u.page(u.filtered(u.exportCSV)))
+		r.Get("/issues/{issue}/peek", u.page(u.peek))
 		r.Get("/issues/{issue}", u.page(u.issue))
 		r.Post("/issues/{issue}", u.page(u.changeIssue))
 		r.Get("/issues/{issue}/events", u.page(u.issueEvents))
@@ -125,8 +132,17 @@ func (u *UI) routes() http.Handler {
 
 	root := http.NewServeMux()
 	root.Handle(assets.Prefix, u.headers(http.HandlerFunc(assets.Serve)))
+	root.Handle("/o/{org}/live", u.liveRoutes())
 	root.Handle("/", r)
 	return root
+}
+
+// liveRoutes answer for as long as a page is open: neither packed nor limited in time.
+func (u *UI) liveRoutes() http.Handler {
+	r := chi.NewRouter()
+	r.Use(u.headers, u.logins.LoadAndSave)
+	r.Get("/o/{org}/live", u.page(u.live))
+	return r
 }
 
 // notFound answers addresses that mean nothing here. Those that only end in a slash too many are

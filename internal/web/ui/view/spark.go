@@ -9,6 +9,7 @@ type Series struct {
 	Counts []int64
 	Unit   string // of one bucket: "hour", "day"
 	Labels []string
+	End    string // of the time, in words; empty: today
 }
 
 func (s Series) total() (n int64) {
