@@ -2,6 +2,7 @@ package ui
 
 import (
 	"encoding/csv"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,6 +61,9 @@ func (u *UI) histogram(v *visit) error {
 	}
 	page := view.ListHistogram{Issues: h.Issues, Capped: h.Issues >= postgres.HitsMax, Back: s.href(func(*listState) {}),
 		Series: view.Series{Counts: h.Counts, Unit: map[bool]string{true: "day", false: "hour"}[step%(24*time.Hour) == 0]}}
+	if step != time.Hour && step%(24*time.Hour) != 0 {
+		page.Series.Per = fmt.Sprintf("%d hours", step/time.Hour)
+	}
 	zone := v.base.Look.Zone
 	if zone == nil {
 		zone = time.UTC

@@ -78,10 +78,10 @@ func TestPartsOfTheListShowTheSameIssues(t *testing.T) {
 	}
 	s.settle()
 	b := s.signedIn()
-	if body := b.page("/o/default/issues/histogram?query=formula"); !strings.Contains(body, `<x-histogram id="histogram" starts="20`) || !strings.Contains(body, "3 events in") {
+	if body := b.page("/o/default/issues/histogram?query=formula"); !strings.Contains(body, `<x-histogram id="histogram" starts="20`) || !strings.Contains(body, "3 events") {
 		t.Errorf("the histogram of 3 events: %s", body)
 	}
-	if body := b.page("/o/default/issues/histogram?query=formula&from=2001-01-01&to=2001-01-02"); !strings.Contains(body, "0 events in") {
+	if body := b.page("/o/default/issues/histogram?query=formula&from=2001-01-01&to=2001-01-02"); !strings.Contains(body, "0 events") {
 		t.Error("the histogram of another time has events")
 	}
 	rows, err := csv.NewReader(strings.NewReader(b.page("/o/default/issues/csv?sort=freq"))).ReadAll()

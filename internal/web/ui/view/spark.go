@@ -9,6 +9,7 @@ type Series struct {
 	Counts []int64
 	Unit   string // of one bucket: "hour", "day"
 	Labels []string
+	Per    string // one bucket in words, such as "4 hours"; empty: one unit
 	End    string // of the time, in words; empty: today
 }
 
@@ -29,6 +30,9 @@ func (s Series) max() (n int64) {
 // words tells the series in a sentence.
 func (s Series) words() string {
 	n := len(s.Counts)
+	if s.Per != "" {
+		return Long(s.total()) + " " + plural(int(s.total()), "event", "events") + ", at most " + Long(s.max()) + " in " + s.Per
+	}
 	return Long(s.total()) + " " + plural(int(s.total()), "event", "events") + " in " + strconv.Itoa(n) + " " + s.Unit + "s, at most " + Long(s.max()) + " per " + s.Unit
 }
 

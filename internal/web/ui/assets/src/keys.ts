@@ -33,7 +33,7 @@ function all(): Command[] {
 
 function target(id: string): HTMLElement | undefined {
   const marked = [...document.querySelectorAll<HTMLElement>(`[data-cmd="${id}"]`)];
-  return marked.find((e) => e.offsetParent !== null || e.closest("details.menu, dialog, .fold"));
+  return marked.find((e) => e.offsetParent !== null || e.closest("details.menu, dialog, .rail-fold"));
 }
 
 /** Runs a command; false when it does nothing here. */
@@ -80,7 +80,7 @@ document.addEventListener("keydown", (e) => {
     if (e.key === "Escape") (e.target as HTMLElement).blur();
     return;
   }
-  if (document.body.dataset.keys === "off" || document.querySelector("dialog[open]")) return;
+  if (document.body.dataset.keys === "off" || document.querySelector("dialog[open]:not(.peek)")) return;
   const key = named(e);
   // What is focused has the first right to the keys that press it.
   const onControl = e.target instanceof HTMLElement && e.target.matches("button, summary, input, select, a:not([data-row-link])");
@@ -94,4 +94,9 @@ document.addEventListener("keydown", (e) => {
   if (command ? run(command.id, key) : pressed) e.preventDefault();
 });
 
-on("help", () => document.querySelector<HTMLDialogElement>("#keys")?.showModal());
+on("help", () => {
+  // Only what does something here is shown.
+  const here = new Set(commands().map((c) => c.id));
+  for (const e of document.querySelectorAll<HTMLElement>("#keys [data-id]")) e.hidden = e.dataset.id !== "close" && !here.has(e.dataset.id ?? "");
+  document.querySelector<HTMLDialogElement>("#keys")?.showModal();
+});
