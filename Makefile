@@ -4,7 +4,7 @@ GO      ?= go
 TOOLS   := $(GO) tool -modfile=internal/tools/go.mod
 BIN     := bin
 
-.PHONY: run build test check bench generate postgres browser node clean
+.PHONY: run build test check bench generate postgres browser node clients clean
 
 run: postgres build ## build and run everything in the foreground
 	$(BIN)/tocsin up
@@ -13,7 +13,7 @@ build: ## build the five programs into bin/
 	@mkdir -p $(BIN)
 	$(GO) build -o $(BIN)/ ./cmd/...
 
-test: postgres browser node ## the whole suite; real Postgres, NATS and Chromium included
+test: postgres browser node clients ## the whole suite; real Postgres, NATS and Chromium included
 	$(GO) test ./...
 
 check: ## format, vet, lint, known vulnerabilities, freshness of generated code
@@ -39,6 +39,10 @@ browser: ## make sure Chromium is here, for the page tests
 
 node: ## make sure Node and npm are here, for the tests with real SDKs
 	@internal/tools/install.sh node
+
+clients: ## make sure the SDKs of other languages are here, for the tests with real SDKs
+	@internal/tools/install.sh python-sdk
+	@internal/tools/install.sh ruby-sdk
 
 clean: ## remove what was built; data/ stays
 	rm -rf $(BIN)

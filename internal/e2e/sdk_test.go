@@ -40,6 +40,8 @@ func TestRealSDKsReachThePage(t *testing.T) {
 			[]string{"Cannot read properties of null", "renderCart", "shop-web@7.1.0", "browser-7", "Chrome"}},
 		{"go", reportFromGo, "*errors.errorString",
 			[]string{"the till is empty", "reportFromGo", "till@1.0.0", "drawer"}},
+		{"python", script("/usr/bin/python3", "report.py"), "ZeroDivisionError", []string{"division by zero", "charge", "report.py", "billing@3.0.1", "region"}},
+		{"ruby", script("ruby", "report.rb"), "ArgumentError", []string{"invalid value for Integer", "balance", "report.rb", "ledger@0.9", "branch"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			id := c.report(t, in)
@@ -204,13 +206,7 @@ func reportFromNode(t *testing.T, in *instance, sdks string) string {
 }
 
 func reportFromBrowser(t *testing.T, in *instance, sdks string) string {
-	out := t.TempDir()
-	build := exec.CommandContext(t.Context(), filepath.Join(sdks, "node_modules/.bin/esbuild"),
-		copyIn(t, sdks, "browser.js"), "--bundle", "--outfile="+filepath.Join(out, "app.js"))
-	build.Dir = sdks
-	if msg, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("esbuild: %v\n%s", err, msg)
-	}
+	out := bundled(t, sdks, "browser.js")
 	page := `<!doctype html><title>Shop</title><button id="buy">Buy</button><script src="app.js"></script>`
 	if err := os.WriteFile(filepath.Join(out, "index.html"), []byte(page), 0o600); err != nil {
 		t.Fatal(err)

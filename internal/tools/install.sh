@@ -18,11 +18,17 @@ have_chromium() {
 	[ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ]
 }
 
+have_python_sdk() { /usr/bin/python3 -c 'import sentry_sdk' >/dev/null 2>&1; }
+
+have_ruby_sdk() { ruby -e 'require "raven"' >/dev/null 2>&1; }
+
 case "$1" in
 postgres) have_postgres && exit 0; apt=postgresql dnf=postgresql-server apk=postgresql brew=postgresql@17 pacman=postgresql ;;
 node) command -v npm >/dev/null 2>&1 && exit 0; apt="nodejs npm" dnf="nodejs npm" apk="nodejs npm" brew=node pacman="nodejs npm" ;;
 chromium) have_chromium && exit 0; apt=chromium dnf=chromium apk=chromium brew=--cask\ chromium pacman=chromium ;;
-*) echo "usage: $0 postgres|chromium|node" >&2; exit 2 ;;
+python-sdk) have_python_sdk && exit 0; apt=python3-sentry-sdk dnf=python3-sentry-sdk apk=py3-sentry-sdk brew=python pacman=python-sentry_sdk ;;
+ruby-sdk) have_ruby_sdk && exit 0; apt=ruby-sentry-raven dnf=rubygem-sentry-raven apk=ruby brew=ruby pacman=ruby ;;
+*) echo "usage: $0 postgres|chromium|node|python-sdk|ruby-sdk" >&2; exit 2 ;;
 esac
 
 as_root=""
