@@ -17,15 +17,15 @@ const root = "github.com/tocsin-dev/tocsin/"
 // The layers, lowest first. A package imports what its row lists; "rows above" of CONTRIBUTING.md
 // are the named groups. Every package may import fault.
 var (
-	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal", "sourcemap"}
+	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal", "sourcemap", "debugfile", "proguard"}
 	concepts = []string{"project", "account", "event", "filter", "scrub", "artifact", "grouping", "issue", "release", "monitor", "alert"}
 	adapters = []string{"bus", "postgres", "blob", "spool", "disk", "outbound", "geo", "delivery/...", "embedded/..."}
 	plumbing = []string{"app", "httpx", "telemetry", "bindings", "symbol"}
 
 	allowed = map[string][]string{
 		"fault": {}, "dsn": {}, "envelope": {"outcome"}, "outcome": {}, "quota": {"outcome"}, "search": {}, "seal": {}, "minidump": {}, "unreal": {},
-		"sourcemap": {},
-		"project":   {"dsn", "quota"}, "account": {"project"}, "event": {}, "filter": {"event"}, "scrub": {"event"},
+		"sourcemap": {}, "debugfile": {}, "proguard": {},
+		"project": {"dsn", "quota"}, "account": {"project"}, "event": {}, "filter": {"event"}, "scrub": {"event"},
 		"artifact": {"event", "sourcemap"}, "grouping": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
 		"alert": {"issue", "monitor"},
 		"bus":   {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},

@@ -217,3 +217,23 @@ func (st *Store) RenameReleaseFile(ctx context.Context, project, id int64, url s
 	})
 	return translate(err, "rename a file of a release")
 }
+
+const sqlUploadFacts = `
+	select exists (select from artifact_bundles where project_id = @project and kind = 1),
+		exists (select from artifact_releases where project_id = @project and release = @release),
+		exists (select from artifact_files where project_id = @project and debug_id is not null)`
+
+// UploadFacts is whether a project has bundles at all, files of a release, files with debug ids.
+type UploadFacts struct{ Bundles, Release, DebugIDs bool }
+
+// UploadFacts returns what was ever uploaded for a project and one of its releases.
+func (st *Store) UploadFacts(ctx context.Context, project int64, release string) (f UploadFacts, err error) {
+	err = st.db.QueryRow(ctx, sqlUploadFacts, pgx.StrictNamedArgs{"project": project, "release": release}).Scan(&f.Bundles, &f.Release, &f.DebugIDs)
+	return f, translate(err, "learn what was uploaded for project %d", project)
+}
+
+// MentionRelease makes a release of a project known.
+func (st *Store) MentionRelease(ctx context.Context, project int64, release string) error {
+	_, err := st.db.Exec(ctx, sqlMentionRelease, pgx.StrictNamedArgs{"project": project, "release": release})
+	return translate(err, "make a release known")
+}

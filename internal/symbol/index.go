@@ -5,15 +5,17 @@ import (
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/artifact"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
 // index is what is known of the artifacts of one project.
 type index struct {
-	revision int64
-	at       time.Time
-	byID     map[string][]artifact.File // empty: there are none with this debug id
-	releases map[artifact.Release]artifact.Index
-	entries  int
+	revision   int64
+	at         time.Time
+	byID       map[string][]artifact.File // empty: there are none with this debug id
+	releases   map[artifact.Release]artifact.Index
+	debugFiles map[string][]postgres.DebugFile // by debug id
+	entries    int
 }
 
 const (
@@ -35,7 +37,8 @@ func (s *Service) indexOf(project, revision int64) *index {
 			break
 		}
 	}
-	x = &index{revision: revision, at: time.Now(), byID: make(map[string][]artifact.File), releases: make(map[artifact.Release]artifact.Index)}
+	x = &index{revision: revision, at: time.Now(), byID: make(map[string][]artifact.File), releases: make(map[artifact.Release]artifact.Index),
+		debugFiles: make(map[string][]postgres.DebugFile)}
 	s.indexes[project] = x
 	return x
 }

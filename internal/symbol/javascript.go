@@ -15,9 +15,10 @@ import (
 
 // stack is one stack trace of an event and where the one that came is kept.
 type stack struct {
-	trace *event.Stacktrace
-	raw   **event.Stacktrace
-	path  string
+	trace     *event.Stacktrace
+	raw       **event.Stacktrace
+	path      string
+	exception int // index; -1 for another stack trace
 }
 
 // wants are the frames of an event that something may have been uploaded for.
@@ -65,16 +66,16 @@ func wanted(ev *event.Event) (w wants) {
 func stacks(ev *event.Event) (list []stack) {
 	for i := range ev.Exceptions {
 		if x := &ev.Exceptions[i]; x.Stacktrace != nil {
-			list = append(list, stack{x.Stacktrace, &x.RawStacktrace, fmt.Sprintf("exception.values.%d.stacktrace", i)})
+			list = append(list, stack{x.Stacktrace, &x.RawStacktrace, fmt.Sprintf("exception.values.%d.stacktrace", i), i})
 		}
 	}
 	for i := range ev.Threads {
 		if t := &ev.Threads[i]; t.Stacktrace != nil {
-			list = append(list, stack{t.Stacktrace, &t.RawStacktrace, fmt.Sprintf("threads.values.%d.stacktrace", i)})
+			list = append(list, stack{t.Stacktrace, &t.RawStacktrace, fmt.Sprintf("threads.values.%d.stacktrace", i), -1})
 		}
 	}
 	if ev.Stacktrace != nil {
-		list = append(list, stack{ev.Stacktrace, nil, "stacktrace"})
+		list = append(list, stack{ev.Stacktrace, nil, "stacktrace", -1})
 	}
 	return list
 }

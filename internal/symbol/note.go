@@ -62,7 +62,9 @@ func quoted(v map[string]string) event.Value {
 
 // withoutOwn leaves out what an earlier attempt noted.
 func withoutOwn(list []event.ProcessingError) []event.ProcessingError {
-	return slices.DeleteFunc(slices.Clone(list), func(e event.ProcessingError) bool { return strings.HasPrefix(e.Type, "js_") })
+	return slices.DeleteFunc(slices.Clone(list), func(e event.ProcessingError) bool {
+		return strings.HasPrefix(e.Type, "js_") || strings.HasPrefix(e.Type, "proguard_")
+	})
 }
 
 // usedKey names an artifact whose use was noted.
@@ -78,18 +80,35 @@ func (s *Service) noteUse(ctx context.Context, project int64, files ...*artifact
 		if f == nil {
 			continue
 		}
-		key := usedKey{project, f.Bundle, day}
-		if _, noted := s.used.LoadOrStore(key, true); noted {
+		if !s.firstToday(usedKey{project, f.Bundle, day}) {
 			continue
 		}
-		s.used.Range(func(k, _ any) bool {
-			if k.(usedKey).day != day {
-				s.used.Delete(k)
-			}
-			return true
-		})
 		if err := s.store.TouchArtifacts(ctx, project, []int64{f.Bundle}, nil); err != nil {
 			slog.WarnContext(ctx, "the use of an artifact was not noted", "err", err)
 		}
 	}
+}
+
+// noteDebugFileUse does for a debug file what noteUse does for bundles.
+func (s *Service) noteDebugFileUse(ctx context.Context, project, id int64) {
+	if !s.firstToday(usedKey{project, id, time.Now().Unix() / 86400}) {
+		return
+	}
+	if err := s.store.TouchArtifacts(ctx, project, nil, []int64{id}); err != nil {
+		slog.WarnContext(ctx, "the use of a debug file was not noted", "err", err)
+	}
+}
+
+// firstToday reports whether a use is the first one of its day, and forgets those of other days.
+func (s *Service) firstToday(key usedKey) bool {
+	if _, noted := s.used.LoadOrStore(key, true); noted {
+		return false
+	}
+	s.used.Range(func(k, _ any) bool {
+		if k.(usedKey).day != key.day {
+			s.used.Delete(k)
+		}
+		return true
+	})
+	return true
 }

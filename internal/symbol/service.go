@@ -66,18 +66,17 @@ const Unknown = -1
 // they came beside them. Why others stay becomes the event's processing errors. revision is that
 // of the project's artifacts, 0 when it never had any, or Unknown.
 func (s *Service) Apply(ctx context.Context, ev *event.Event, revision int64) {
-	w := wanted(ev)
-	if !w.any() {
-		return
+	if w := wanted(ev); w.any() {
+		s.javascript(ctx, ev, &w, revision)
 	}
-	s.javascript(ctx, ev, &w, revision)
+	s.jvm(ctx, ev, revision)
 }
 
 // Refresh does what Apply does for an event that was stored, with what was uploaded since. The event
 // stays as it was stored when that cannot be learned now. It reports whether a frame changed.
 func (s *Service) Refresh(ctx context.Context, ev *event.Event) bool {
 	w := wanted(ev)
-	if s == nil || !w.any() {
+	if s == nil || !w.any() && len(mappingIDs(ev)) == 0 {
 		return false
 	}
 	revision, err := s.store.ArtifactRevision(ctx, ev.Project)
@@ -89,5 +88,6 @@ func (s *Service) Refresh(ctx context.Context, ev *event.Event) bool {
 		return false
 	}
 	ev.Errors = withoutOwn(ev.Errors)
-	return s.javascript(ctx, ev, &w, revision)
+	changed := w.any() && s.javascript(ctx, ev, &w, revision)
+	return s.jvm(ctx, ev, revision) || changed
 }

@@ -17,7 +17,7 @@ var (
 // uploadRoutes are the routes of what is uploaded to make stacks readable.
 func (s *Service) uploadRoutes() []route {
 	const get, put, post, del = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete
-	const org, proj = "/api/0/organizations/{org}/", "/api/0/projects/{org}/{project}/"
+	const org, proj, ours = "/api/0/organizations/{org}/", "/api/0/projects/{org}/{project}/", "/api/v1/projects/{org}/{project}/"
 	list := []route{
 		{get, org + "chunk-upload/", readUploads, false, s.chunkOptions},
 		{post, org + "chunk-upload/", writeUploads, false, s.putChunks},
@@ -28,6 +28,16 @@ func (s *Service) uploadRoutes() []route {
 		{get, proj + "files/artifact-bundles/", readUploads, false, s.bundles},
 		{del, proj + "files/artifact-bundles/", deleteUploads, false, s.deleteBundle},
 		{get, proj + "files/artifact-bundles/{bundle}/files/", readUploads, false, s.bundleFiles},
+		{post, proj + "files/difs/assemble/", writeUploads, false, s.assembleFiles},
+		{get, proj + "files/dsyms/", readUploads, false, s.debugFiles},
+		{post, proj + "files/dsyms/", writeUploads, false, s.addDebugFiles},
+		{del, proj + "files/dsyms/", deleteUploads, false, s.deleteDebugFile},
+		{get, proj + "files/dsyms/unknown/", readUploads, false, s.unknownDebugFiles},
+		{post, proj + "files/dsyms/associate/", writeUploads, false, s.associateDebugFiles},
+		{post, proj + "files/proguard-artifact-releases/", writeUploads, false, s.addProguardRelease},
+		{get, proj + "events/{event}/source-map-debug-blue-thunder-edition/", readProject, false, s.sourceMapDebug},
+		{get, ours + "events/{event}/source-maps/", readProject, false, s.sourceMapDoctor},
+		{post, ours + "source-maps/check/", readProject, false, s.checkSourceMap},
 	}
 	for _, base := range []string{org, proj} { // one handler for both forms
 		files := base + "releases/{release}/files/"

@@ -119,20 +119,25 @@ func (s *Service) File(ctx context.Context, projects []int64, r *ReleaseFile) ([
 			return nil, err
 		}
 	}
-	one, two := sha1.Sum(r.Data), sha256.Sum256(r.Data)
-	j := &joined{}
-	j.add(memory{bytes.NewReader(r.Data)}, int64(len(r.Data)))
-	f := &file{j, one[:], two[:]}
+	f := memoryOf(r.Data)
 	var kept []artifact.Bundle
 	for _, p := range projects {
 		b := artifact.SingleFile(r.Name, r.Headers, r.Data)
-		b.Project, b.Identity, b.SHA1, b.Releases = p, Identity(r.Name, r.Release), one[:], releases(r.Release)
+		b.Project, b.Identity, b.SHA1, b.Releases = p, Identity(r.Name, r.Release), f.sha1, releases(r.Release)
 		if err := s.keepBundle(ctx, f, b); err != nil {
 			return nil, err
 		}
 		kept = append(kept, *b)
 	}
 	return kept, nil
+}
+
+// memoryOf is a file that was sent in one piece.
+func memoryOf(data []byte) *file {
+	one, two := sha1.Sum(data), sha256.Sum256(data)
+	j := &joined{}
+	j.add(memory{bytes.NewReader(data)}, int64(len(data)))
+	return &file{j, one[:], two[:]}
 }
 
 // memory is a file that is held.
