@@ -8,9 +8,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,12 +60,12 @@ func bundle(t testing.TB, manifest any, files map[string][]byte) []byte {
 		}
 		files["manifest.json"] = body
 	}
-	for name, body := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		w, err := z.Create(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _ = w.Write(body)
+		_, _ = w.Write(files[name])
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
