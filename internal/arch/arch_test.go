@@ -18,7 +18,7 @@ const root = "github.com/tocsin-dev/tocsin/"
 // are the named groups. Every package may import fault.
 var (
 	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal", "sourcemap", "debugfile", "proguard"}
-	concepts = []string{"project", "account", "event", "filter", "scrub", "artifact", "grouping", "issue", "release", "monitor", "alert"}
+	concepts = []string{"project", "account", "event", "filter", "scrub", "artifact", "grouping", "issue", "release", "monitor", "alert", "job"}
 	adapters = []string{"bus", "postgres", "blob", "spool", "disk", "outbound", "geo", "delivery/...", "embedded/..."}
 	plumbing = []string{"app", "httpx", "telemetry", "bindings", "symbol"}
 
@@ -27,6 +27,7 @@ var (
 		"sourcemap": {}, "debugfile": {}, "proguard": {},
 		"project": {"dsn", "quota"}, "account": {"project"}, "event": {}, "filter": {"event"}, "scrub": {"event"},
 		"artifact": {"event", "sourcemap"}, "grouping": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
+		"job":   {},
 		"alert": {"issue", "monitor"},
 		"bus":   {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},
 		"delivery": {"alert", "issue", "outbound", "seal"}, "embedded": {"bus", "disk"},

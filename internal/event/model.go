@@ -338,6 +338,16 @@ type ProcessingError struct {
 	Value Value  // what was sent, when small
 }
 
+// Unhandled reports whether an exception of the event reached the program's edge.
+func (e *Event) Unhandled() bool {
+	for i := range e.Exceptions {
+		if m := e.Exceptions[i].Mechanism; m != nil && m.Handled != nil && !*m.Handled {
+			return true
+		}
+	}
+	return false
+}
+
 // Note adds a processing error, unless the event has one like it or too many.
 func (e *Event) Note(p ProcessingError) {
 	if len(e.Errors) >= maxErrors {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -149,6 +150,7 @@ func Compile(s Settings) *Plan {
 const (
 	ErrorRules = "grouping_rules_unusable" // a rule of the project cannot be compiled
 	ErrorChain = "exception_group_invalid" // parents and ids of exceptions contradict each other
+	ErrorStack = "stacktrace_shortened"    // it had more frames than are kept; the value is how many
 )
 
 // Assign computes the hashes of an event under the version in force and, while the project is on
@@ -166,6 +168,11 @@ func (p *Plan) Assign(ev *event.Event, now time.Time) Result {
 	}
 	if brokenChain(ev) {
 		ev.Note(event.ProcessingError{Type: ErrorChain, Name: "exception"})
+	}
+	for path, remarks := range ev.Meta {
+		if remarks.Length > 0 && strings.HasSuffix(path, "stacktrace.frames") {
+			ev.Note(event.ProcessingError{Type: ErrorStack, Name: path, Value: event.Value(strconv.Itoa(remarks.Length))})
+		}
 	}
 	return r
 }

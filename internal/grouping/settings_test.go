@@ -94,6 +94,23 @@ func TestWhatGroupingCannotDoIsNoted(t *testing.T) {
 	}
 }
 
+func TestAnEndlessRecursionIsGroupedAndNoted(t *testing.T) {
+	t.Parallel()
+	stack := func(frames int) *event.Event {
+		list := strings.Repeat(`{"function":"again","module":"m","lineno":3,"in_app":true},`, frames)
+		return decoded(t, `{"platform":"python","exception":{"values":[{"type":"A","value":"b","stacktrace":{"frames":[`+strings.TrimSuffix(list, ",")+`]}}]}}`)
+	}
+	plan := grouping.Compile(grouping.Settings{})
+	deep, shallow := stack(1000), stack(2)
+	if a, b := plan.Assign(deep, midday), plan.Assign(shallow, midday); !slices.Equal(a.Hashes, b.Hashes) {
+		t.Errorf("how deep it went changes the issue: %v, %v", a.Hashes, b.Hashes)
+	}
+	plan.Assign(deep, midday) // notes once
+	if len(deep.Errors) != 1 || deep.Errors[0].Type != grouping.ErrorStack || string(deep.Errors[0].Value) != "1000" || len(shallow.Errors) != 0 {
+		t.Errorf("%+v, %+v", deep.Errors, shallow.Errors)
+	}
+}
+
 func TestAnErrorInRulesHasAPosition(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]grouping.Position{

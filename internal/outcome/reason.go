@@ -17,6 +17,7 @@ const (
 	ReasonContentType        = "content_type"            // content type or encoding we do not read
 	ReasonPayload            = "payload"                 // body is neither JSON nor a wrapped form of it
 	ReasonTooLarge           = "too_large"               // followed by ":" and what was too large
+	ReasonDiscardedHash      = "discarded-hash"          // its issue was discarded
 	ReasonDuplicate          = "duplicate"               // event id seen before
 	ReasonDuplicateItem      = "duplicate_item"          // second item where one is allowed
 	ReasonSecurityReportType = "security_report_type"    // report of no known kind

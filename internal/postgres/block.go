@@ -23,10 +23,10 @@ import (
 //	version 1 · the same without a dictionary id
 const (
 	blockVersion   = 2
-	blockVersion1  = 1         // read, no longer written
-	blockEvents    = 64        // payloads in one block
-	blockRawBytes  = 512 << 10 // after which a block takes no further payload
-	blockReadCount = 4096      // what readers accept
+	blockVersion1  = 1       // read, no longer written
+	blockEvents    = 256     // payloads in one block
+	blockRawBytes  = 2 << 20 // after which a block takes no further payload: an eighth less than with a quarter of it
+	blockReadCount = 4096    // what readers accept
 	blockReadBytes = 64 << 20
 )
 
@@ -36,7 +36,7 @@ var codec = sync.OnceValue(func() (c struct {
 	dec *zstd.Decoder
 }) {
 	var err1, err2 error
-	c.enc, err1 = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(1<<20))
+	c.enc, err1 = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(blockRawBytes))
 	c.dec, err2 = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(blockReadBytes))
 	if err := errors.Join(err1, err2); err != nil {
 		panic(err) // the options are constant
@@ -108,6 +108,18 @@ func readBlockHead(block []byte) (h blockHead, err error) {
 	}
 	h.frame = rest
 	return h, err
+}
+
+// blockDictionary is the dictionary that a block needs, by its first bytes; 0: none.
+func blockDictionary(head []byte) int64 {
+	if len(head) < 2 || head[0] != blockVersion {
+		return 0
+	}
+	v, n := binary.Uvarint(head[1:])
+	if n <= 0 || v > math.MaxInt64 {
+		return 0
+	}
+	return int64(v)
 }
 
 // payloads undoes the frame. The payloads share memory.

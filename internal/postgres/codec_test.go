@@ -128,7 +128,7 @@ func TestBlocksBeyondTheWindowAreRead(t *testing.T) {
 func FuzzReadFacts(f *testing.F) {
 	facts := newFacts()
 	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	facts.add(7, &Record{OccurredAt: at, Release: "1", Environment: "e", UserKey: "id:1", Tags: []event.Pair{{Key: "k", Value: "v"}}}, true)
+	facts.add(7, &Record{OccurredAt: at, Release: "1", Environment: "e", UserKey: "id:1", Tags: []event.Pair{{Key: "k", Value: "v"}}, Hashes: [][16]byte{{1}}}, true, true)
 	f.Add(facts.append(nil))
 	f.Add([]byte{factsVersion})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -144,7 +144,7 @@ func FuzzReadFacts(f *testing.F) {
 }
 
 func factTypes() []any {
-	return []any{facts{}, issueHour{}, issueText{}, issueTag{}, issueUser{}, span{}, versionFacts{}}
+	return []any{facts{}, issueHour{}, issueText{}, issueTag{}, hashFacts{}, span{}, versionFacts{}}
 }
 
 func TestMergedFactsAreTheFactsOfAllEvents(t *testing.T) {
@@ -153,10 +153,10 @@ func TestMergedFactsAreTheFactsOfAllEvents(t *testing.T) {
 	whole, merged := newFacts(), newFacts()
 	for i := range 60 {
 		r := &Record{OccurredAt: at.Add(time.Duration(i*i%97) * time.Minute), Release: fmt.Sprint(i % 3), Environment: strings.Repeat("e", i%2),
-			UserKey: fmt.Sprint(i % 5), Tags: []event.Pair{{Key: "k", Value: fmt.Sprint(i % 4)}}}
-		whole.add(int64(i%2), r, i < 2)
+			UserKey: fmt.Sprint(i % 5), Tags: []event.Pair{{Key: "k", Value: fmt.Sprint(i % 4)}}, Hashes: [][16]byte{{byte(i % 2)}}}
+		whole.add(int64(i%2), r, i < 2, i%3 == 0)
 		part := newFacts()
-		part.add(int64(i%2), r, i < 2)
+		part.add(int64(i%2), r, i < 2, i%3 == 0)
 		read, err := readFacts(part.append(nil))
 		if err != nil {
 			t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 // it is not stored again: events of a project resemble each other beyond one block.
 //
 // A dictionary holds content of events. It goes with its project, and with the last day that may
-// have blocks which need it (DropPartitions). Whoever erases a single event must also think of
-// the dictionaries made since the event was received: their blocks have to be written anew.
+// have blocks which need it (DropPartitions). Erasing a user retires the dictionaries made of the
+// user's events: their blocks are written anew, and then they go.
 type dictionary struct {
 	id      int64
 	created time.Time
@@ -26,7 +26,7 @@ type dictionary struct {
 
 const (
 	dictionaryBytes   = 1 << 20            // most content of a dictionary
-	dictionaryWindow  = 2 << 20            // how far blocks look back: over a whole block and its dictionary
+	dictionaryWindow  = 4 << 20            // how far blocks look back: over a whole block and its dictionary, 3 MB
 	dictionaryUse     = 7 * 24 * time.Hour // for how long blocks are made with one
 	dictionaryReaders = 4                  // dictionaries that are kept for reading, about 1.5 MB each
 )
@@ -69,7 +69,7 @@ const (
 
 	sqlNewestDictionary = `
 		select id, created_at, data from event_dictionaries
-		where project_id = @project and created_at > @since order by id desc limit 1`
+		where project_id = @project and created_at > @since and retired_at is null order by id desc limit 1`
 )
 
 // newestDictionary returns the project's last dictionary made after since, nil if there is none

@@ -16,7 +16,7 @@ import (
 
 // When a project gets a dictionary, and from what.
 const (
-	dictionaryProjects = 4                  // with a dictionary at a time, about 6 MB each
+	dictionaryProjects = 4                  // with a dictionary at a time, about 10 MB each
 	dictionaryIdle     = time.Minute        // after which a project gives way to another
 	dictionaryRetry    = time.Minute        // after a failure
 	dictionaryGather   = time.Minute        // for how long payloads are gathered, unless there is no more room

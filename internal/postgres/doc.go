@@ -4,7 +4,7 @@
 //
 //	RecordEvents ── one transaction ──▶ event_seen · issues · issue_hashes · events · event_blocks
 //	                                    activities · outcomes · alert_outbox · pending_facts
-//	FoldFacts    ── pending_facts ────▶ issue_hours · issue_tags · issue_users · releases · …
+//	FoldFacts    ── pending_facts ────▶ issue_hours · issue_tags · hash_counts · releases · …
 //	RelayChanges ── alert_outbox ─────▶ queue alerts
 //
 // Statements are constants named sql…; a test prepares each one against the schema. Every failure

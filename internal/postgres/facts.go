@@ -13,7 +13,7 @@ type facts struct {
 	environments map[issueText]span // by environment; an event without one counts under ""
 	releases     map[issueText]span
 	tags         map[issueTag]span
-	users        map[issueUser]struct{}
+	hashes       map[[16]byte]*hashFacts
 	versions     map[string]versionFacts // releases of the project
 	names        map[string]span         // environments of the project
 }
@@ -30,7 +30,20 @@ type issueTag struct {
 	key, value string
 }
 
-type issueUser struct{ issue, user int64 }
+// hashFacts is what a batch counts under one hash.
+type hashFacts struct {
+	span
+	thinned int64              // events that were not kept
+	users   map[int64]struct{} // userHash of each
+}
+
+// merge adds what another batch counted.
+func (h *hashFacts) merge(o *hashFacts) {
+	h.span, h.thinned = h.add(o.span), h.thinned+o.thinned
+	for u := range o.users {
+		h.users[u] = struct{}{}
+	}
+}
 
 // span is how often and between when something was seen.
 type span struct{ n, first, last int64 }
@@ -50,12 +63,12 @@ type versionFacts struct {
 func newFacts() *facts {
 	return &facts{
 		hours: map[issueHour]int64{}, environments: map[issueText]span{}, releases: map[issueText]span{},
-		tags: map[issueTag]span{}, users: map[issueUser]struct{}{}, versions: map[string]versionFacts{}, names: map[string]span{},
+		tags: map[issueTag]span{}, hashes: map[[16]byte]*hashFacts{}, versions: map[string]versionFacts{}, names: map[string]span{},
 	}
 }
 
-// add counts one event of an issue; isNew tells that it made the issue.
-func (f *facts) add(issue int64, r *Record, isNew bool) {
+// add counts one event of an issue; isNew tells that it made the issue, thinned that it is not kept.
+func (f *facts) add(issue int64, r *Record, isNew, thinned bool) {
 	at := r.OccurredAt.UnixMicro()
 	one := span{1, at, at}
 	f.hours[issueHour{issue, r.OccurredAt.UTC().Truncate(time.Hour).UnixMicro()}]++
@@ -78,9 +91,24 @@ func (f *facts) add(issue int64, r *Record, isNew bool) {
 		key := issueTag{issue, r.Tags[i].Key, r.Tags[i].Value}
 		f.tags[key] = f.tags[key].add(one)
 	}
-	if r.UserKey != "" {
-		f.users[issueUser{issue, userHash(r.UserKey)}] = struct{}{}
+	h := f.hash(r.Hashes[0])
+	h.span = h.add(one)
+	if thinned {
+		h.thinned++
 	}
+	if r.UserKey != "" {
+		h.users[userHash(r.UserKey)] = struct{}{}
+	}
+}
+
+// hash is what is counted under a hash.
+func (f *facts) hash(hash [16]byte) *hashFacts {
+	h := f.hashes[hash]
+	if h == nil {
+		h = &hashFacts{users: map[int64]struct{}{}}
+		f.hashes[hash] = h
+	}
+	return h
 }
 
 // merge adds what another batch added.
@@ -92,8 +120,8 @@ func (f *facts) merge(o *facts) {
 	mergeSpans(f.releases, o.releases)
 	mergeSpans(f.tags, o.tags)
 	mergeSpans(f.names, o.names)
-	for k := range o.users {
-		f.users[k] = struct{}{}
+	for k, h := range o.hashes {
+		f.hash(k).merge(h)
 	}
 	for k, v := range o.versions {
 		have := f.versions[k]
@@ -112,7 +140,7 @@ func mergeSpans[K comparable](into, from map[K]span) {
 // and of the seven maps in the order of the fields (count, then entries). Texts are written once
 // and named by their position; numbers are varints.
 const (
-	factsVersion  = 1
+	factsVersion  = 2
 	factsMaxBytes = 64 << 20
 )
 
@@ -138,9 +166,14 @@ func (f *facts) append(dst []byte) []byte {
 		w.text(k.value)
 		w.ints(s.n, s.first, s.last-s.first)
 	}
-	w.count(len(f.users))
-	for k := range f.users {
-		w.ints(k.issue, k.user)
+	w.count(len(f.hashes))
+	for k, h := range f.hashes {
+		w.body = append(w.body, k[:]...)
+		w.ints(h.n, h.first, h.last-h.first, h.thinned)
+		w.count(len(h.users))
+		for u := range h.users {
+			w.ints(u)
+		}
 	}
 	w.count(len(f.versions))
 	for k, v := range f.versions {
@@ -209,7 +242,13 @@ func readFacts(b []byte) (*facts, error) {
 		f.tags[k] = f.tags[k].add(r.span())
 	}
 	for range r.count() {
-		f.users[issueUser{r.int(), r.int()}] = struct{}{}
+		var k [16]byte
+		copy(k[:], r.take(len(k)))
+		h := &hashFacts{span: r.span(), thinned: r.int(), users: map[int64]struct{}{}}
+		for range r.count() {
+			h.users[r.int()] = struct{}{}
+		}
+		f.hash(k).merge(h)
 	}
 	for range r.count() {
 		k := r.text()
@@ -265,15 +304,17 @@ func (r *factsReader) count() int {
 	return int(n)
 }
 
-func (r *factsReader) bytes() string {
-	n := r.uint()
-	if n > uint64(len(r.b)) {
+func (r *factsReader) bytes() string { return string(r.take(int(min(r.uint(), factsMaxBytes+1)))) }
+
+// take reads n bytes.
+func (r *factsReader) take(n int) []byte {
+	if n > len(r.b) {
 		r.fail()
-		return ""
+		return nil
 	}
-	s := string(r.b[:n])
+	b := r.b[:n]
 	r.b = r.b[n:]
-	return s
+	return b
 }
 
 func (r *factsReader) text() string {

@@ -70,7 +70,10 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 			done.Damaged++
 			continue
 		}
-		entries += len(f.tags) + len(f.users)
+		entries += len(f.tags)
+		for _, h := range f.hashes {
+			entries += 1 + len(h.users)
+		}
 		if have := byProject[p.ProjectID]; have != nil {
 			have.merge(f)
 		} else {
@@ -83,7 +86,15 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 	}
 	b.Queue(sqlFoldedFacts, pgx.StrictNamedArgs{"projects": projects, "ids": ids})
 	done.Batches, done.More = len(ids), len(pending) == foldRows || len(ids) < len(pending)
-	return done, tx.SendBatch(ctx, b).Close()
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return done, err
+	}
+	for _, project := range slices.Sorted(maps.Keys(byProject)) { // last, since it locks issues
+		if err := foldHashes(ctx, tx, project, byProject[project].hashes); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
 }
 
 const (
@@ -109,18 +120,6 @@ const (
 		select @project::bigint, d.* from unnest(@issues::bigint[], @keys::text[], @texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[]) as d
 		on conflict (project_id, issue_id, key, value) do update set times_seen = t.times_seen + excluded.times_seen,
 			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
-
-	// Issues are locked in the order in which RecordEvents locks them.
-	sqlFoldUsers = `
-		with fresh as (
-			insert into issue_users (project_id, issue_id, user_hash)
-			select @project::bigint, d.* from unnest(@issues::bigint[], @users::bigint[]) as d
-			on conflict do nothing returning issue_id),
-		counted as (select issue_id, count(*) as n from fresh group by issue_id),
-		locked as (
-			select i.id, c.n from issues i join counted c on c.issue_id = i.id
-			where i.project_id = @project order by i.id for update of i)
-		update issues i set user_count = i.user_count + l.n from locked l where i.project_id = @project and i.id = l.id`
 
 	sqlFoldVersions = `
 		insert into releases as t (project_id, version, times_seen, first_seen, last_seen, new_issues)
@@ -178,18 +177,13 @@ func (f *facts) queue(b *pgx.Batch, project int64) {
 		c.span(f.names[k])
 	}
 	put(sqlFoldNames, len(f.names), pgx.StrictNamedArgs{"texts": c.texts, "firsts": c.firsts, "lasts": c.lasts})
-	c = columns{}
-	for _, k := range slices.SortedFunc(maps.Keys(f.users), compareUsers) {
-		c.issues, c.users = append(c.issues, k.issue), append(c.users, k.user)
-	}
-	put(sqlFoldUsers, len(f.users), pgx.StrictNamedArgs{"issues": c.issues, "users": c.users})
 }
 
 // columns are the arrays that a statement unnests.
 type columns struct {
-	issues, users, counts []int64
-	keys, texts           []string
-	hours, firsts, lasts  []time.Time
+	issues, counts       []int64
+	keys, texts          []string
+	hours, firsts, lasts []time.Time
 }
 
 func (c *columns) span(s span) {
@@ -207,8 +201,4 @@ func compareTexts(a, b issueText) int {
 
 func compareTags(a, b issueTag) int {
 	return cmp.Or(cmp.Compare(a.issue, b.issue), cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value))
-}
-
-func compareUsers(a, b issueUser) int {
-	return cmp.Or(cmp.Compare(a.issue, b.issue), cmp.Compare(a.user, b.user))
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,16 +22,36 @@ const sqlIssueByID = `
 		i.first_release, i.last_release, i.assignee, i.version, i.resolution, i.snooze, i.status_at
 	from issues i where i.project_id = any(@projects::bigint[]) and i.id = any(@ids::bigint[])`
 
-// IssuesByID returns those of an organization's issues that have one of the ids, in no order.
+const sqlRedirects = `
+	select distinct target_id from issue_redirects where project_id = any(@projects::bigint[]) and issue_id = any(@ids::bigint[])`
+
+// IssuesByID returns those of an organization's issues that have one of the ids, in no order. The
+// id of an issue that was merged means the one that it is part of now.
 func (st *Store) IssuesByID(ctx context.Context, org int64, ids []int64) ([]IssueRow, error) {
 	projects, err := st.Projects(ctx, org)
 	if err != nil {
 		return nil, err
 	}
 	c := conditions{projects: projects}
-	rows, _ := st.db.Query(ctx, sqlIssueByID, pgx.StrictNamedArgs{"projects": c.projectIDs(), "ids": ids})
-	list, _, err := collectIssueRows(rows, projects)
-	return list, translate(err, "find issues of organization %d", org)
+	find := func(ids []int64) ([]IssueRow, error) {
+		rows, _ := st.db.Query(ctx, sqlIssueByID, pgx.StrictNamedArgs{"projects": c.projectIDs(), "ids": ids})
+		list, _, err := collectIssueRows(rows, projects)
+		return list, err
+	}
+	list, err := find(ids)
+	if err != nil || len(list) >= len(ids) {
+		return list, translate(err, "find issues of organization %d", org)
+	}
+	rows, _ := st.db.Query(ctx, sqlRedirects, pgx.StrictNamedArgs{"projects": c.projectIDs(), "ids": ids}) // Collect reports a failed Query
+	targets, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	targets = slices.DeleteFunc(targets, func(id int64) bool {
+		return slices.ContainsFunc(list, func(row IssueRow) bool { return row.ID == id })
+	})
+	if err != nil || len(targets) == 0 {
+		return list, translate(err, "find merged issues of organization %d", org)
+	}
+	more, err := find(targets)
+	return append(list, more...), translate(err, "find issues of organization %d", org)
 }
 
 // IssueByID returns one issue of an organization. fault.Unknown: it has none of that id.
@@ -45,7 +66,9 @@ func (st *Store) IssueByID(ctx context.Context, org, id int64) (IssueRow, error)
 	return list[0], nil
 }
 
-const sqlIssueByNumber = `select id from issues where project_id = @project and number = @number`
+const sqlIssueByNumber = `
+	select id from issues where project_id = @project and number = @number
+	union all select target_id from issue_redirects where project_id = @project and number = @number limit 1`
 
 // IssueByShortID returns the issue of an organization that people call "CHECKOUT-1F2", in any
 // case. fault.Unknown: it has none of that name.

@@ -44,7 +44,8 @@ type Record struct {
 	// FormerHashes are those under the version of grouping before: they find an issue that none of
 	// Hashes does, and join an issue that is made.
 	FormerHashes [][16]byte
-	Payload      []byte // canonical JSON
+	Thinning     Thinning // by which the project keeps fewer than it counts
+	Payload      []byte   // canonical JSON
 }
 
 // Recorded is what became of a batch.
@@ -53,6 +54,8 @@ type Recorded struct {
 	Duplicates int // events whose id was seen before, as another delivery by the client
 	Redelivery int // events that this queue delivered before; they count nowhere
 	Dropped    int // events of projects that do not exist
+	Thinned    int // of Stored: events that were counted and not kept
+	Discarded  int // events of issues that somebody wants no more of
 	Changes    int // rows written to the alert outbox
 }
 
@@ -70,12 +73,18 @@ func (st *Store) RecordEvents(ctx context.Context, records []Record) (Recorded, 
 			return Recorded{}, err
 		}
 	}
-	r.compress(st.blockEncoders(ctx, r.unique))
+	st.habits.predict(r)
+	encoders := st.blockEncoders(ctx, r.unique)
+	r.compress(encoders)
 	err := retry(ctx, func() error {
 		err := pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error { return r.run(ctx, tx) })
 		if errors.Is(err, errLostDictionary) { // the database is an older one than it was
 			st.dictionaries.forget()
 			r.compress(nil)
+			return errRace
+		}
+		if errors.Is(err, errMispredicted) {
+			r.compress(encoders)
 			return errRace
 		}
 		if codeOf(err) == codeNoPartition { // dropped by another process since we looked
@@ -92,23 +101,27 @@ func (st *Store) RecordEvents(ctx context.Context, records []Record) (Recorded, 
 		return Recorded{}, translate(err, "record %d events", len(records))
 	}
 	r.memory.stored(r.properties)
+	st.habits.learn(r)
 	return r.done, nil
 }
 
 // recording is the work on one batch. compress fills the first part once; run fills the second,
 // anew at each attempt.
 type recording struct {
-	unique []*Record // one for each id, ordered by project and id
-	twice  []*Record // further ones of the same ids
-	days   []time.Time
-	blocks []*block
-	places map[*Record]place
-	memory *propertyMemory
+	unique  []*Record // one for each id, ordered by project and id
+	twice   []*Record // further ones of the same ids
+	days    []time.Time
+	blocks  []*block
+	places  map[*Record]place
+	without map[*Record]bool // records that are not expected to be kept: no block has them
+	memory  *propertyMemory
 
 	now     time.Time
 	fresh   []*Record // stored now, in order of receipt
 	issues  map[issueRef]*sighted
 	byHash  map[hashRef]*sighted
+	discard map[hashRef]bool      // hashes whose events are dropped
+	stale   bool                  // without is wrong
 	claims  []claim               // hashes that were unknown
 	order   map[int64]issue.Order // by project
 	facts   map[int64]*facts
@@ -175,9 +188,13 @@ func newRecording(records []Record) *recording {
 // compress makes the blocks, before any row is locked, with the encoders of their projects.
 func (r *recording) compress(encoders map[int64]*blockEncoder) {
 	r.blocks = nil
+	clear(r.places)
 	open := make(map[issueRef]*block) // by project and day
 	sizes := make(map[*block]int)
 	for _, rec := range byReceipt(r.unique) {
+		if r.without[rec] {
+			continue
+		}
 		day := dayOf(rec.ReceivedAt)
 		key := issueRef{rec.Project, day.Unix()}
 		b := open[key]
@@ -231,7 +248,7 @@ func byReceipt(records []*Record) []*Record {
 func (r *recording) run(ctx context.Context, tx pgx.Tx) error {
 	r.now = time.Now().UTC().Truncate(time.Microsecond)
 	r.fresh, r.claims, r.changes, r.acts, r.done = nil, nil, nil, nil, Recorded{}
-	r.issues, r.byHash = map[issueRef]*sighted{}, map[hashRef]*sighted{}
+	r.issues, r.byHash, r.discard, r.stale = map[issueRef]*sighted{}, map[hashRef]*sighted{}, map[hashRef]bool{}, false
 	r.facts, r.tally, r.order = map[int64]*facts{}, map[outcome.Key]int64{}, nil
 	for _, b := range r.blocks {
 		b.used = false
@@ -246,7 +263,9 @@ func (r *recording) run(ctx context.Context, tx pgx.Tx) error {
 	if err := r.prepare(ctx, tx); err != nil {
 		return err
 	}
-	r.decide()
+	if r.decide(); r.stale {
+		return errMispredicted
+	}
 	return r.write(ctx, tx)
 }
 
@@ -265,6 +284,10 @@ const (
 		join issue_hashes h on h.project_id = w.project_id and h.hash = w.hash
 		join issues i on i.project_id = h.project_id and i.id = h.issue_id
 		order by i.project_id, i.id for update of i`
+
+	sqlDiscardedHashes = `
+		select h.project_id, h.hash from unnest(@projects::bigint[], @hashes::bytea[]) as w(project_id, hash)
+		join issue_hashes h on h.project_id = w.project_id and h.hash = w.hash where h.issue_id < 0`
 )
 
 // look stores the identities, which tells the new events from those seen before, and locks the
@@ -280,6 +303,8 @@ func (r *recording) look(ctx context.Context, tx pgx.Tx) error {
 	hashProjects, hashes := r.distinctHashes()
 	b.Queue(sqlLockIssues, pgx.StrictNamedArgs{"projects": hashProjects, "hashes": hashes}).
 		Query(func(rows pgx.Rows) error { return r.collectIssues(rows) })
+	b.Queue(sqlDiscardedHashes, pgx.StrictNamedArgs{"projects": hashProjects, "hashes": hashes}).
+		Query(func(rows pgx.Rows) error { return r.collectDiscards(rows) })
 	return tx.SendBatch(ctx, b).Close()
 }
 

@@ -87,6 +87,10 @@ func (r *recording) collectIssues(rows pgx.Rows) error {
 func (r *recording) assign() {
 	for _, rec := range r.fresh {
 		s, claimed := r.known(rec), rec.Hashes
+		if s == discarded {
+			r.drop(rec)
+			continue
+		}
 		if s == nil {
 			s = newIssue(rec)
 			r.issues[issueRef{rec.Project, s.ID}] = s
@@ -94,7 +98,7 @@ func (r *recording) assign() {
 		}
 		for _, h := range claimed {
 			ref := hashRef{rec.Project, h}
-			if r.byHash[ref] == nil {
+			if r.byHash[ref] == nil && !r.discard[ref] {
 				r.byHash[ref] = s
 				r.claims = append(r.claims, claim{ref, s.ID})
 			}
@@ -103,12 +107,17 @@ func (r *recording) assign() {
 	}
 }
 
-// known is the issue that an event belongs to, nil when none of its hashes has one.
+// known is the issue that an event belongs to: nil when none of its hashes has one, discarded when
+// the first that is known was.
 // Rule: getsentry/sentry src/sentry/event_manager.py (get_hashes_and_grouphashes)
 func (r *recording) known(rec *Record) *sighted {
 	for _, list := range [...][][16]byte{rec.Hashes, rec.FormerHashes} {
 		for _, h := range list {
-			if s := r.byHash[hashRef{rec.Project, h}]; s != nil {
+			ref := hashRef{rec.Project, h}
+			if r.discard[ref] {
+				return discarded
+			}
+			if s := r.byHash[ref]; s != nil {
 				return s
 			}
 		}
@@ -313,9 +322,13 @@ func (r *recording) decide() {
 			r.facts[s.Project] = f
 		}
 		for i, rec := range s.records {
+			lastSeen, lastRelease, changes := s.LastSeen, s.LastRelease, len(r.changes)
 			r.sight(s, rec)
-			f.add(s.ID, rec, s.isNew && i == 0)
-			r.places[rec].block.used = true
+			thinned := r.without[rec] && len(r.changes) == changes && rec.Thinning.thins(s, rec, lastSeen, lastRelease)
+			if r.keep(rec, !thinned); thinned {
+				r.done.Thinned++
+			}
+			f.add(s.ID, rec, s.isNew && i == 0, thinned)
 			r.count(rec, outcome.Accepted, "")
 			r.done.Stored++
 		}

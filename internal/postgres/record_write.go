@@ -149,15 +149,15 @@ const (
 	sqlInsertBlock = `
 		insert into event_blocks (project_id, day, id, data)
 		select @project, @day::date, @id, @data::bytea where @dictionary::bigint = 0
-			or exists (select from event_dictionaries where project_id = @project and id = @dictionary)`
+			or exists (select from event_dictionaries where project_id = @project and id = @dictionary and retired_at is null)`
 
 	sqlInsertEvents = `
-		insert into events (project_id, received_at, event_id, issue_id, occurred_at, block_id, block_index, level, platform, release, environment, user_key)
+		insert into events (project_id, received_at, event_id, issue_id, occurred_at, block_id, block_index, level, platform, release, environment, user_key, hash)
 		select n.project_id, n.received_at, n.event_id, n.issue_id, n.occurred_at, n.block_id, n.block_index, n.level, n.platform,
-			nullif(n.release, ''), nullif(n.environment, ''), nullif(n.user_key, '')
+			nullif(n.release, ''), nullif(n.environment, ''), nullif(n.user_key, ''), n.hash
 		from unnest(@projects::bigint[], @received::timestamptz[], @ids::uuid[], @issues::bigint[], @occurred::timestamptz[], @blocks::bigint[],
-			@indexes::smallint[], @levels::smallint[], @platforms::text[], @releases::text[], @environments::text[], @users::text[])
-			as n(project_id, received_at, event_id, issue_id, occurred_at, block_id, block_index, level, platform, release, environment, user_key)`
+			@indexes::smallint[], @levels::smallint[], @platforms::text[], @releases::text[], @environments::text[], @users::text[], @hashes::bigint[])
+			as n(project_id, received_at, event_id, issue_id, occurred_at, block_id, block_index, level, platform, release, environment, user_key, hash)`
 
 	sqlInsertFacts = `insert into pending_facts (project_id, id, data) values (@project, @id, @data)`
 
@@ -179,13 +179,16 @@ func (r *recording) queueBlocks(b *pgx.Batch) {
 }
 
 func (r *recording) queueEvents(b *pgx.Batch) {
-	var projects, issues, blocks []int64
+	var projects, issues, blocks, hashes []int64
 	var received, occurred []time.Time
 	var ids []pgtype.UUID
 	var indexes, levels []int16
 	var platforms, releases, environments, users []string
 	for _, ref := range slices.SortedFunc(maps.Keys(r.issues), compareRefs) {
 		for _, rec := range r.issues[ref].records {
+			if r.without[rec] {
+				continue
+			}
 			at := r.places[rec]
 			projects, issues, blocks = append(projects, rec.Project), append(issues, ref.id), append(blocks, at.block.id)
 			received, occurred = append(received, rec.ReceivedAt), append(occurred, rec.OccurredAt)
@@ -193,13 +196,14 @@ func (r *recording) queueEvents(b *pgx.Batch) {
 			indexes, levels = append(indexes, int16(at.index)), append(levels, int16(rec.Level))
 			platforms, releases = append(platforms, rec.Platform), append(releases, rec.Release)
 			environments, users = append(environments, rec.Environment), append(users, rec.UserKey)
+			hashes = append(hashes, shortHash(rec.Hashes[0]))
 		}
 	}
 	if len(ids) == 0 {
 		return
 	}
 	b.Queue(sqlInsertEvents, pgx.StrictNamedArgs{"projects": projects, "received": received, "ids": ids, "issues": issues, "occurred": occurred,
-		"blocks": blocks, "indexes": indexes, "levels": levels, "platforms": platforms, "releases": releases, "environments": environments, "users": users})
+		"blocks": blocks, "indexes": indexes, "levels": levels, "platforms": platforms, "releases": releases, "environments": environments, "users": users, "hashes": hashes})
 }
 
 const (

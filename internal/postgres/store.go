@@ -24,6 +24,7 @@ type Store struct {
 	dictionaries dictionaries
 	decoders     dictionaryDecoders
 	properties   propertyMemory
+	habits       habits
 
 	configured chan struct{} // holds one when what ingest works from has changed
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/filter"
 	"github.com/tocsin-dev/tocsin/internal/grouping"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/scrub"
 	"github.com/tocsin-dev/tocsin/internal/symbol"
@@ -21,6 +22,7 @@ type policy struct {
 	filter   *filter.Filter
 	scrubber *scrub.Scrubber
 	groups   *grouping.Plan
+	thinning postgres.Thinning
 }
 
 // compile makes a policy of settings.
@@ -45,7 +47,7 @@ func compile(s project.Settings) (*policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &policy{f, c, grouping.Compile(groups)}, nil
+	return &policy{f, c, grouping.Compile(groups), postgres.Thinning{First: s.Retention.KeepFirst, OneIn: s.Retention.KeepOneIn}}, nil
 }
 
 // defaultPolicy is shared by the projects that changed nothing.
@@ -63,6 +65,7 @@ const maxCompiled = 1024
 // stance is what is known of one project.
 type stance struct {
 	filters, scrubbing, groups json.RawMessage
+	retention                  project.Retention
 	ready                      *policy // nil until an event comes
 }
 
@@ -155,10 +158,11 @@ func (p *policies) tell(id int64, settings project.Settings, newer bool) {
 		s = &stance{}
 		p.stances[id] = s
 	} else if !newer || (bytes.Equal(s.filters, settings.Filters) && bytes.Equal(s.scrubbing, settings.Scrubbing) &&
-		bytes.Equal(s.groups, settings.Grouping)) {
+		bytes.Equal(s.groups, settings.Grouping) && s.retention == settings.Retention) {
 		return
 	}
 	s.filters, s.scrubbing, s.groups = settings.Filters, settings.Scrubbing, settings.Grouping
+	s.retention = settings.Retention
 	if last := s.ready; last != nil {
 		p.release(s)
 		p.prepare(context.Background(), id, s, last)
@@ -169,11 +173,11 @@ func (p *policies) tell(id int64, settings project.Settings, newer bool) {
 // policy in force; they are logged once, because only a change is compiled again. The caller holds
 // the lock.
 func (p *policies) prepare(ctx context.Context, id int64, s *stance, last *policy) {
-	if s.filters == nil && s.scrubbing == nil && s.groups == nil {
+	if s.filters == nil && s.scrubbing == nil && s.groups == nil && s.retention == (project.Retention{}) {
 		s.ready = defaultPolicy()
 		return
 	}
-	made, err := compile(project.Settings{Filters: s.filters, Scrubbing: s.scrubbing, Grouping: s.groups})
+	made, err := compile(project.Settings{Filters: s.filters, Scrubbing: s.scrubbing, Grouping: s.groups, Retention: s.retention})
 	if err != nil {
 		slog.ErrorContext(ctx, "settings of a project cannot be used", "err", err, "project", id)
 		if made = last; made == nil {

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
@@ -90,4 +93,38 @@ func TestCompiledPoliciesAreBounded(t *testing.T) {
 	if held != maxCompiled || p.compiled != held {
 		t.Errorf("want %d policies held, got %d counted as %d", maxCompiled, held, p.compiled)
 	}
+}
+
+func TestGroupingFollowsTheSettings(t *testing.T) {
+	t.Parallel()
+	p := newPolicies(func(context.Context, int64) (project.Settings, error) { return project.Settings{}, nil })
+	grouped := func() string {
+		got, err := p.of(t.Context(), 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ev := &event.Event{Platform: "python", Exceptions: []event.Exception{{Type: "A", Value: "b"}}}
+		r := got.groups.Assign(ev, time.Now())
+		return fmt.Sprintf("%v %s %d %v", r.Fingerprint, ev.GroupedBy, len(ev.Errors), got.thinning)
+	}
+	with := func(text string) {
+		s := project.Settings{Grouping: json.RawMessage(text), Retention: project.Retention{KeepFirst: 100, KeepOneIn: 5}}
+		p.take("7", &project.Snapshot{Settings: s})
+	}
+	if got := grouped(); got != "[{{ default }}] newstyle:2026-01-20 0 {0 0}" {
+		t.Errorf("a new project: %s", got)
+	}
+	with(`{"fingerprints":"type:A -> mine"}`)
+	if got := grouped(); got != "[mine] newstyle:2026-01-20+"+digest(t, "type:A -> mine")+" 0 {100 5}" {
+		t.Errorf("with a rule: %s", got)
+	}
+	with(`{"fingerprints":"type:A ->"}`)
+	if got := grouped(); !strings.HasPrefix(got, "[{{ default }}]") || !strings.Contains(got, " 1 ") {
+		t.Errorf("with a rule that cannot be used: %s", got)
+	}
+}
+
+func digest(t *testing.T, fingerprints string) string {
+	t.Helper()
+	return grouping.Settings{Fingerprints: fingerprints}.Digest()
 }

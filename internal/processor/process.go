@@ -103,7 +103,7 @@ func (s *Service) recordAll(ctx context.Context, records []postgres.Record) erro
 		}
 	}
 	s.metrics.age.Observe(time.Since(oldest).Seconds())
-	for result, n := range map[string]int{"stored": done.Stored, "duplicate": done.Duplicates, "redelivered": done.Redelivery, "dropped": done.Dropped} {
+	for result, n := range map[string]int{"stored": done.Stored, "thinned": done.Thinned, "discarded": done.Discarded, "duplicate": done.Duplicates, "redelivered": done.Redelivery, "dropped": done.Dropped} {
 		s.metrics.events.WithLabelValues(result).Add(float64(n))
 	}
 	if done.Changes > 0 {
@@ -213,9 +213,9 @@ func (s *Service) record(ctx context.Context, raw *event.Raw, buf *[]byte) (post
 	rec := postgres.Record{
 		Project: raw.Project, KeyID: raw.KeyID, ID: raw.ID, ReceivedAt: raw.ReceivedAt.Truncate(time.Microsecond), OccurredAt: ev.Timestamp,
 		Category: category(raw), Type: ev.Type, Level: ev.Level, Platform: ev.Platform, Logger: ev.Logger, Release: ev.Release,
-		Environment: ev.Environment, Metadata: ev.Metadata(), Unhandled: unhandled(ev), UserKey: ev.User.Key(), Tags: ev.Tags,
+		Environment: ev.Environment, Metadata: ev.Metadata(), Unhandled: ev.Unhandled(), UserKey: ev.User.Key(), Tags: ev.Tags,
 		Properties: ev.Properties(),
-		Hashes:     make([][16]byte, len(groups.Hashes)), Payload: (*buf)[start:len(*buf):len(*buf)],
+		Hashes:     make([][16]byte, len(groups.Hashes)), Thinning: rules.thinning, Payload: (*buf)[start:len(*buf):len(*buf)],
 	}
 	if rec.OccurredAt.IsZero() {
 		rec.OccurredAt = rec.ReceivedAt
@@ -237,16 +237,6 @@ func (s *Service) record(ctx context.Context, raw *event.Raw, buf *[]byte) (post
 // category is what the event is counted as.
 func category(raw *event.Raw) outcome.Category {
 	return outcome.OfItem(raw.ItemType)
-}
-
-// unhandled reports whether an exception of the event reached the program's edge.
-func unhandled(ev *event.Event) bool {
-	for i := range ev.Exceptions {
-		if m := ev.Exceptions[i].Mechanism; m != nil && m.Handled != nil && !*m.Handled {
-			return true
-		}
-	}
-	return false
 }
 
 // refusal is one event or companion that is not recorded.

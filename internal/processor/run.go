@@ -82,6 +82,9 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Every(ctx, "versions of grouping", time.Hour, s.upgradeGrouping)
 	k.Every(ctx, "retention of uploads", time.Hour, s.retainUploads)
 	k.Go(ctx, "fold facts", s.fold)
+	for range jobWorkers {
+		k.Go(ctx, "jobs", s.work)
+	}
 	k.Go(ctx, "relay changes", func(ctx context.Context) error { return s.relay(ctx, alerts.Publish) })
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -167,6 +170,12 @@ func (s *Service) retain(ctx context.Context) error {
 		return err
 	}
 	if err := s.store.ForgetFeedback(ctx, now.Add(-s.retention)); err != nil {
+		return err
+	}
+	if err := s.expire(ctx, now); err != nil {
+		return err
+	}
+	if err := s.store.ForgetJobs(ctx, now.Add(-keepJobs)); err != nil {
 		return err
 	}
 	if err := s.store.ForgetSeen(ctx, now.Add(-s.retention)); err != nil {

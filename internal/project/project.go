@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/quota"
 )
 
@@ -43,7 +44,8 @@ type Settings struct {
 	Filters   json.RawMessage `json:"filters,omitempty"`
 	Scrubbing json.RawMessage `json:"scrubbing,omitempty"`
 	// Grouping is grouping.Settings; absent: that of a new project.
-	Grouping json.RawMessage `json:"grouping,omitempty"`
+	Grouping  json.RawMessage `json:"grouping,omitempty"`
+	Retention Retention       `json:"retention,omitzero"`
 	// Quotas limit what is accepted, in scopes project and key.
 	Quotas []quota.Quota `json:"quotas,omitempty"`
 	// Spikes is set when an hour may have only so many errors more than usual.
@@ -55,6 +57,36 @@ type Settings struct {
 type SpikeProtection struct {
 	HourlyLimit int64     `json:"hourly_limit,omitempty"` // 0: none yet
 	MeasuredAt  time.Time `json:"measured_at,omitzero"`
+}
+
+// Retention says which events of a project are kept, and for how long. Whatever is not kept was
+// counted all the same. The zero value keeps all for as long as the installation does.
+type Retention struct {
+	Days int `json:"days,omitempty"` // 0: those of the installation, which is also the most
+	// Of an issue's events the first KeepFirst are kept, and of what repeats after them one in
+	// KeepOneIn; 0 or 1 keeps all. The rule in full: postgres.Thinning.
+	KeepFirst int64 `json:"keep_first,omitempty"`
+	KeepOneIn int64 `json:"keep_one_in,omitempty"`
+}
+
+// The bounds of a retention.
+const (
+	MaxRetentionDays = 3650
+	MinKeepFirst     = 100 // so that all of a new issue is kept
+	MaxKeepOneIn     = 1000
+)
+
+// Validate checks the bounds. fault.Invalid: one does not hold.
+func (r Retention) Validate() error {
+	switch {
+	case r.Days < 0 || r.Days > MaxRetentionDays:
+		return fault.New(fault.Invalid, "days must be between 1 and %d, or 0 for those of the installation", MaxRetentionDays)
+	case r.KeepOneIn < 0 || r.KeepOneIn > MaxKeepOneIn:
+		return fault.New(fault.Invalid, "keepOneIn must be between 1, which keeps all, and %d", MaxKeepOneIn)
+	case r.KeepOneIn > 1 && r.KeepFirst < MinKeepFirst:
+		return fault.New(fault.Invalid, "keepFirst must be %d or more", MinKeepFirst)
+	}
+	return nil
 }
 
 // OrganizationSettings are what an organization's owners may change. The zero value is the default.

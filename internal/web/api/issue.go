@@ -73,6 +73,7 @@ type detailShape struct {
 	SeenBy          []any                 `json:"seenBy"`
 	Participants    []any                 `json:"participants"`
 	UserReportCount int                   `json:"userReportCount"`
+	StoredCount     string                `json:"storedCount"` // of the events that count, those that smart retention kept
 	FirstRelease    *object               `json:"firstRelease"`
 	LastRelease     *object               `json:"lastRelease"`
 	Tags            []tagShape            `json:"tags"`
@@ -232,6 +233,11 @@ func (s *Service) issueDetail(r *request, row postgres.IssueRow) (detailShape, e
 	if d.Activity, err = s.activityShapes(r, row); err != nil {
 		return detailShape{}, err
 	}
+	thinned, err := s.Store.Thinned(ctx, row.Project, []int64{row.ID})
+	if err != nil {
+		return detailShape{}, err
+	}
+	d.StoredCount = id(row.TimesSeen - thinned[row.ID])
 	collapsed := r.URL.Query()["collapse"]
 	if !slices.Contains(collapsed, "tags") {
 		tags, err := s.Store.IssueTags(ctx, row.Project, row.ID, "", 0)

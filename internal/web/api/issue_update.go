@@ -200,6 +200,10 @@ func (s *Service) updateIssue(w http.ResponseWriter, r *request) error {
 	if err := readBody(w, r, &u); err != nil {
 		return err
 	}
+	if asked(u.Discard) {
+		return s.discard(w, r, row)
+	}
+	u.Discard = nil
 	a, err := u.action(r.Context(), s, r, time.Now().UTC())
 	if err != nil {
 		return err
@@ -239,6 +243,13 @@ func (s *Service) updateIssues(w http.ResponseWriter, r *request) error {
 	if err := readBody(w, r, &u); err != nil {
 		return err
 	}
+	switch {
+	case asked(u.Discard):
+		return s.discardIssues(w, r)
+	case asked(u.Merge):
+		return s.mergeIssues(w, r)
+	}
+	u.Merge, u.Discard = nil, nil
 	a, err := u.action(r.Context(), s, r, time.Now().UTC())
 	if err != nil {
 		return err

@@ -176,6 +176,7 @@ var (
 	readProject  = []account.Scope{account.ProjectRead}
 	readEvents   = []account.Scope{account.EventRead}
 	writeEvents  = []account.Scope{account.EventWrite}
+	adminEvents  = []account.Scope{account.EventAdmin}
 	writeProject = []account.Scope{account.ProjectWrite}
 	adminProject = []account.Scope{account.ProjectAdmin}
 	readReleases = []account.Scope{account.ProjectRead, account.ProjectReleases, account.OrgCI}
@@ -216,6 +217,17 @@ func (s *Service) routes() []route {
 		{get, ours + "grouping/", readProject, false, s.grouping},
 		{put, ours + "grouping/", writeProject, false, s.putGrouping},
 		{post, ours + "grouping/preview/", readProject, false, s.groupingPreview},
+		{get, ours + "retention/", readProject, false, s.retention},
+		{put, ours + "retention/", writeProject, false, s.putRetention},
+		{get, ours + "jobs/", readEvents, false, s.jobs},
+		{post, ours + "jobs/", adminEvents, false, s.startJob},
+		{get, ours + "jobs/{id}/", readEvents, false, s.job},
+		{post, ours + "jobs/{id}/cancel/", adminEvents, false, s.cancelJob},
+		{get, ours + "jobs/{id}/download/", adminEvents, false, s.downloadExport},
+		{get, ours + "discards/", readEvents, false, s.discards},
+		{del, ours + "discards/{id}/", adminEvents, false, s.undiscard},
+		{del, org + "issues/", adminEvents, false, s.deleteIssues},
+		{del, proj + "issues/", adminEvents, false, s.deleteIssues},
 		{get, proj + "keys/", readProject, false, s.keys},
 		{post, proj + "keys/", writeProject, false, s.createKey},
 		{get, proj + "keys/{public}/", readProject, false, s.key},
@@ -251,6 +263,9 @@ func (s *Service) routes() []route {
 		list = append(list,
 			route{get, issue, readEvents, false, s.issue},
 			route{put, issue, writeEvents, false, s.updateIssue},
+			route{del, issue, adminEvents, false, s.deleteIssue},
+			route{del, issue + "hashes/", writeEvents, false, s.unmerge},
+			route{put, issue + "hashes/", writeEvents, false, s.unmerge},
 			route{get, issue + "events/", readEvents, false, s.issueEvents},
 			route{get, issue + "events/{event}/", readEvents, false, s.issueEvent},
 			route{get, issue + "hashes/", readEvents, false, s.hashes},

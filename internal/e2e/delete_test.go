@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/outcome"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+)
+
+// doomedEvents is how many events the deleted issue has: few in the suite, a million where the
+// environment says so.
+func doomedEvents() int {
+	if n, err := strconv.Atoi(os.Getenv("TOCSIN_DOOMED_EVENTS")); err == nil && n > 0 {
+		return n
+	}
+	return 15_000
+}
+
+// TestALargeIssueIsDeletedUnderLoad deletes an issue while others are reported to, kills the
+// process half-way, and wants the rest of the issue gone, and all that was accepted kept. It prints
+// how long locks were held and waited for, and how fast events were accepted.
+func TestALargeIssueIsDeletedUnderLoad(t *testing.T) {
+	t.Parallel()
+	in := &instance{}
+	in.URL = "http://" + freeAddress(t)
+	db := in.prepare(t)
+	size := doomedEvents()
+	in.fill(t, size)
+	in.start(t)
+	rows, err := in.issues(t.Context(), "doomed")
+	if err != nil || len(rows) != 1 || rows[0].Count != strconv.Itoa(size) {
+		t.Fatalf("%+v, %v", rows, err)
+	}
+	quiet := in.load(t, 0, 5*time.Second)
+	locks := watchLocks(t, in.database)
+	in.call(t, http.MethodDelete, "/api/0/organizations/"+in.Organization+"/issues/"+rows[0].ID+"/", http.StatusAccepted)
+	began := time.Now()
+	busy := in.load(t, 1_000_000, 5*time.Second)
+	for in.deleted(t, db) == 0 {
+		time.Sleep(20 * time.Millisecond)
+	}
+	in.kill()
+	half := in.deleted(t, db)
+	if half >= int64(size) {
+		t.Fatalf("the process was killed too late: %d of %d events were gone", half, size)
+	}
+	in.start(t)
+	rest := in.load(t, 2_000_000, 5*time.Second)
+	err = eventually(t.Context(), time.Duration(size/1000+300)*time.Second, func(ctx context.Context) error {
+		var status int
+		if err := db.QueryRow(ctx, "select status from jobs where kind = 'delete'").Scan(&status); err != nil || status != 2 {
+			return fmt.Errorf("the job has status %d, %v", status, err)
+		}
+		return nil
+	}, in.done)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(began)
+	held, waited := locks()
+	t.Logf("%d events deleted in %s, %d before the process was killed; longest write transaction %s, longest wait for a lock %s", size, took.Round(time.Millisecond), half, held, waited)
+	t.Logf("accepted per second: %.0f alone, %.0f beside the delete, %.0f after the restart; slowest %s, %s, %s", quiet.rate, busy.rate, rest.rate, quiet.slowest, busy.slowest, rest.slowest)
+	sent := quiet.sent + busy.sent + rest.sent
+	err = eventually(t.Context(), time.Minute, func(ctx context.Context) error {
+		var stored, doomed int
+		if err := db.QueryRow(ctx, "select count(*), count(*) filter (where issue_id = $1::text::bigint) from events", rows[0].ID).Scan(&stored, &doomed); err != nil {
+			return err
+		}
+		if stored != sent || doomed != 0 {
+			return fmt.Errorf("want the %d accepted events and none of the issue's, got %d and %d", sent, stored-doomed, doomed)
+		}
+		return nil
+	}, in.done)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// fill stores events of one issue of the project, beside few of another, without the program.
+func (in *instance) fill(t *testing.T, size int) {
+	t.Helper()
+	st, err := postgres.Open(t.Context(), in.database, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	project, err := strconv.ParseInt(in.ProjectID, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now().UTC().Add(-time.Hour).Truncate(time.Second)
+	padding := strings.Repeat("what every event of a program has in common, such as modules and contexts; ", 40)
+	for first := 0; first < size; first += 500 {
+		var records []postgres.Record
+		for n := first; n < min(first+500, size); n++ {
+			at := start.Add(time.Duration(n) * time.Millisecond)
+			r := postgres.Record{Project: project, ReceivedAt: at, OccurredAt: at, Category: outcome.Error, Type: event.TypeError, Level: event.LevelError, Platform: "python",
+				Title: "doomed", Metadata: event.Metadata{Title: "doomed"}, Hashes: [][16]byte{md5.Sum([]byte("doomed"))}, UserKey: fmt.Sprintf("id:%d", n%1000),
+				Tags: []event.Pair{{Key: "n", Value: strconv.Itoa(n % 100)}}}
+			binary.BigEndian.PutUint64(r.ID[:], uint64(n)+1<<60)
+			r.Payload = fmt.Appendf(nil, `{"event_id":%q,"message":"doomed %d","extra":{"padding":%q}}`, r.ID.String(), n, padding)
+			records = append(records, r)
+		}
+		if _, err := st.RecordEvents(t.Context(), records); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// deleted is how many events the one delete has removed.
+func (in *instance) deleted(t *testing.T, db *pgx.Conn) (n int64) {
+	t.Helper()
+	if err := db.QueryRow(t.Context(), "select coalesce(max(done), 0) from jobs where kind = 'delete'").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// call makes a request of the API and checks its status.
+func (in *instance) call(t *testing.T, method, path string, want int) {
+	t.Helper()
+	status, body, err := fetch(t.Context(), method, in.URL+path, in.AuthToken, nil)
+	if err != nil || status != want {
+		t.Fatalf("%s %s: want %d, got %d %.200s %v", method, path, want, status, body, err)
+	}
+}
+
+// loaded is what a load was answered with.
+type loaded struct {
+	sent    int
+	rate    float64
+	slowest time.Duration
+}
+
+// load reports events for a while, from several clients, each of which waits for its answers. Ids
+// begin at from.
+func (in *instance) load(t *testing.T, from int, d time.Duration) loaded {
+	t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var l loaded
+	began := time.Now()
+	for client := range 4 {
+		wg.Go(func() {
+			for n := from + client; time.Since(began) < d; n += 4 {
+				sent := time.Now()
+				in.deliver(t, sending{body: func(n int) string {
+					return fmt.Sprintf("{\"event_id\":%q}\n{\"type\":\"event\"}\n%s\n", eventID(n), plainEvent)
+				}, status: 200}, n)
+				mu.Lock()
+				l.sent, l.slowest = l.sent+1, max(l.slowest, time.Since(sent))
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	l.rate = float64(l.sent) / time.Since(began).Seconds()
+	l.slowest = l.slowest.Round(time.Millisecond)
+	return l
+}
+
+// watchLocks looks ten times a second for how long transactions that write have run, which is the
+// longest that any of their locks was held, and for how long others have waited for one. What it
+// returns ends that and tells both.
+func watchLocks(t *testing.T, url string) func() (held, waited time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var longest, blocked float64
+	go func() {
+		defer close(done)
+		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+		for tick := time.NewTicker(100 * time.Millisecond); ctx.Err() == nil; {
+			var held, waited float64
+			err := conn.QueryRow(ctx, `
+				select coalesce(max(extract(epoch from clock_timestamp() - xact_start)) filter (where backend_xid is not null), 0),
+					coalesce(max(extract(epoch from clock_timestamp() - query_start)) filter (where wait_event_type = 'Lock'), 0)
+				from pg_stat_activity where backend_type = 'client backend' and datname = current_database() and pid <> pg_backend_pid()`).Scan(&held, &waited)
+			if err != nil {
+				continue
+			}
+			longest, blocked = max(longest, held), max(blocked, waited)
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return func() (time.Duration, time.Duration) {
+		cancel()
+		<-done
+		seconds := func(f float64) time.Duration { return time.Duration(f * float64(time.Second)).Round(time.Millisecond) }
+		return seconds(longest), seconds(blocked)
+	}
+}

@@ -1,0 +1,50 @@
+package processor
+
+import (
+	"context"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/app"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+)
+
+const (
+	jobWorkers = 2               // jobs that one processor has in hand
+	jobTurn    = time.Second     // after which a job lets the others go ahead
+	jobPause   = time.Second / 2 // before looking for jobs again when there were none
+	keepJobs   = 30 * 24 * time.Hour
+)
+
+// work does chunks of jobs, whose turn it is. What a worker leaves undone when it dies, another
+// takes up from the last chunk.
+func (s *Service) work(ctx context.Context) error {
+	tools := &postgres.JobTools{Put: s.blobs.Put, Delete: s.blobs.Delete}
+	for ctx.Err() == nil {
+		worked, err := s.store.WorkJob(ctx, tools, jobTurn)
+		if err != nil {
+			return err
+		}
+		if !worked {
+			app.Sleep(ctx, jobPause)
+		}
+	}
+	return nil
+}
+
+// expire removes the events that projects keep for shorter than the installation does.
+func (s *Service) expire(ctx context.Context, now time.Time) error {
+	snapshots, err := s.store.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range snapshots {
+		days := time.Duration(p.Settings.Retention.Days) * 24 * time.Hour
+		if days == 0 || days >= s.retention {
+			continue
+		}
+		if err := s.store.ExpireEvents(ctx, p.Project, now.Add(-days)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
