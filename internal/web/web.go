@@ -70,7 +70,7 @@ func routes(ctx context.Context, k *app.Kit, cfg Config) (http.Handler, error) {
 	symbols := symbol.New(k.Store, k.Files, k.Config.Symbols)
 	k.Registry.MustRegister(symbols.Collectors()...)
 	pages := ui.New(ui.Options{
-		Store: k.Store, Blobs: k.Blobs, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
+		Store: k.Store, Blobs: k.Blobs, Depths: k.Bus.Depths, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
 	})
 	programs := pages.WithReader(api.New(api.Options{
 		Store: k.Store, Blobs: k.Blobs, Files: k.Files, Chunks: k.Chunks, Symbols: symbols, BaseURL: k.BaseURL(), Release: strings.TrimPrefix(telemetry.Version(), "tocsin@"), Key: key,

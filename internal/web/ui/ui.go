@@ -16,6 +16,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/blob"
+	"github.com/tocsin-dev/tocsin/internal/bus"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
@@ -32,6 +33,8 @@ type Options struct {
 	Key       *seal.Key
 	Done      <-chan struct{} // closed when the service stops: what is live ends; nil: never
 	Blobs     blob.Store      // of what came with events
+	// Depths reads the state of every queue.
+	Depths func(context.Context) ([]bus.Depth, error)
 	// Test sends a sample alert, Redeliver queues finished deliveries again.
 	Test      func(context.Context, alert.TestRequest) (alert.TestResult, error)
 	Redeliver func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error)
@@ -79,6 +82,10 @@ func (u *UI) routes() http.Handler {
 	r.Post("/account/look", u.page(u.changeLook))
 	r.Get("/jump", u.page(u.jump))
 	r.Get("/e/{event}", u.page(u.permalink))
+	r.Get("/admin", u.page(func(v *visit) error { return v.redirect("/admin/health") }))
+	r.Get("/admin/health", u.page(u.operators("health", u.health)))
+	r.Get("/admin/queues", u.page(u.operators("queues", u.queues)))
+	r.Get("/admin/graph", u.page(u.operators("graph", u.graph)))
 	r.Route("/o/{org}", func(r chi.Router) {
 		r.Get("/", u.page(u.orgHome))
 		r.Get("/issues", u.page(u.filtered(u.issues)))
