@@ -52,7 +52,7 @@ func start[C any](service string, s *settings[C], run func(context.Context, *Kit
 	}
 	k.Listen = s.Listen
 	ctx = telemetry.With(ctx, k.Scope)
-	k.Bus, err = bus.Connect(ctx, bus.Options{Service: service, Graph: bindings.Graph(), URL: s.NATSURL})
+	k.Bus, err = bus.Connect(ctx, bus.Options{Service: service, Graph: bindings.Graph(), URL: s.NATSURL, Dir: k.DataDir})
 	if err != nil {
 		return err
 	}

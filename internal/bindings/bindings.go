@@ -33,8 +33,14 @@ var (
 	Redeliver = bus.Call[alert.RedeliverRequest, alert.RedeliverResult]{Name: "deliveries.redeliver"}
 )
 
+// Rehearse says what would become of an event, storing nothing.
+var Rehearse = bus.Call[event.Raw, issue.Rehearsal]{Name: "events.rehearse"}
+
 // Projects is what ingest knows of each project; the key is the project's id in decimal.
 var Projects = bus.Bucket[project.Snapshot]{Name: "projects"}
+
+// Pauses says why queues are paused, by queue.
+var Pauses = bus.Bucket[bus.Pause]{Name: "pauses"}
 
 // Quotas is how much of each quota's window is given out; the key names the count.
 var Quotas = bus.Bucket[quota.Usage]{Name: "quotas"}

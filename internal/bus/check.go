@@ -68,7 +68,7 @@ func (c *checker) services() {
 			}
 		}
 		c.g.Services[name] = Service{About: s.v.About, Replicas: s.v.Replicas.v, Memory: s.v.Memory.v,
-			CPU: s.v.CPU.v, Observes: s.v.Observes}
+			CPU: s.v.CPU.v, Observes: s.v.Observes || s.v.Operates, Operates: s.v.Operates}
 	}
 }
 

@@ -22,13 +22,17 @@ type Options struct {
 	InProcess nats.InProcessConnProvider
 	User      string // with Password: the broker's credentials; empty means none
 	Password  string
-	Log       *slog.Logger
+	// Dir is where consumers remember what they have in hand, so that a message that kills the
+	// process is found out. Empty: nowhere.
+	Dir string
+	Log *slog.Logger
 }
 
 // Conn is one program's connection to the bus. It is safe for concurrent use.
 type Conn struct {
 	service string
 	graph   *Graph
+	dir     string
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	log     *slog.Logger
@@ -57,7 +61,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	c := &Conn{service: o.Service, graph: o.Graph, log: o.Log.With("bus", o.Service)}
+	c := &Conn{service: o.Service, graph: o.Graph, dir: o.Dir, log: o.Log.With("bus", o.Service)}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	nc, err := nats.Connect(o.URL, c.options(o)...)
 	if err != nil {

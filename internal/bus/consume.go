@@ -40,16 +40,28 @@ type Handler[T any] func(ctx context.Context, batch []T) ([]Reject, error)
 
 // Consume hands batches of the queue to h until ctx ends, then finishes the batch in hand. Batches
 // hold what has arrived; they never wait for more unless more is known to be on its way.
-// fault.Denied: the bindings do not name the service as the queue's consumer.
-func (q Queue[T]) Consume(ctx context.Context, c *Conn, h func(ctx context.Context, batch []T) ([]Reject, error)) error {
+// buried, when given, is told of each message that is given up without the handler having rejected
+// it, before its dead letter is stored; it may be told again. fault.Denied: the bindings do not name
+// the service as the queue's consumer.
+func (q Queue[T]) Consume(ctx context.Context, c *Conn, h func(ctx context.Context, batch []T) ([]Reject, error),
+	buried ...func(ctx context.Context, msg T, cause error) error,
+) error {
 	policy, ok := c.graph.Queues[q.Name]
 	if !ok || policy.Consumer != c.service {
 		return fault.New(fault.Denied, "%s is not bound as the consumer of queue %s", c.service, q.Name)
 	}
+	held, err := openInHand(c.dir, q.Name)
+	if err != nil {
+		return err
+	}
+	defer held.close()
 	w := &worker[T]{
-		source: &source{c: c, queue: q.Name, policy: policy, forgiven: &forgiven{n: map[uint64]int{}},
+		source: &source{c: c, queue: q.Name, policy: policy, forgiven: &forgiven{n: map[uint64]int{}}, inHand: held, storm: &storm{},
 			stats: c.stats.edge("consume", q.Name), log: c.log.With("queue", q.Name)},
 		handle: h, decode: decoder[T](),
+	}
+	if len(buried) > 0 {
+		w.buried = buried[0]
 	}
 	return w.run(ctx)
 }
@@ -60,6 +72,8 @@ type source struct {
 	queue    string
 	policy   QueuePolicy
 	forgiven *forgiven
+	inHand   *inHand
+	storm    *storm
 	stats    *edge
 	log      *slog.Logger
 }

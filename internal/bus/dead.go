@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
 )
 
 const (
@@ -32,9 +34,12 @@ type DeadLetter struct {
 	Pack     string    `json:"pack"`     // id of the pack it came in, 32 hex digits
 	Index    int       `json:"index"`    // in the pack; -1: Body is a whole pack that is unreadable
 	Stack    string    `json:"stack,omitempty"`
-	Body     []byte    `json:"-"` // the message as it was published
+	Kind     string    `json:"kind,omitempty"` // fault.Kind of the error
+	Body     []byte    `json:"-"`              // the message as it was published
 
-	Seq uint64 `json:"-"` // place in the dead-letter stream, set by readers
+	// Set by readers: the place in the dead-letter stream, and the size there.
+	Seq   uint64 `json:"-"`
+	Bytes int    `json:"-"`
 }
 
 // AppendBinary appends d to b: a line of JSON, then the message's own bytes.
@@ -48,14 +53,13 @@ func (d *DeadLetter) AppendBinary(b []byte) ([]byte, error) {
 
 // UnmarshalBinary reads what AppendBinary wrote. Body aliases b.
 func (d *DeadLetter) UnmarshalBinary(b []byte) error {
-	head, body, ok := bytes.Cut(b[:min(len(b), maxDeadHead)], []byte{'\n'})
+	head, _, ok := bytes.Cut(b[:min(len(b), maxDeadHead)], []byte{'\n'})
 	if !ok {
 		return errors.New("dead letter has no head")
 	}
 	if err := json.Unmarshal(head, d); err != nil {
 		return fmt.Errorf("read dead letter: %w", err)
 	}
-	_ = body
 	d.Body = b[len(head)+1:]
 	return nil
 }
@@ -76,7 +80,8 @@ func (s *source) buryPack(ctx context.Context, d *delivery, cause error) {
 
 func (s *source) store(ctx context.Context, d *delivery, index int, body []byte, cause error) error {
 	letter := DeadLetter{Queue: s.queue, Service: s.c.service, Error: cut(cause.Error(), maxDeadError),
-		Attempts: d.attempt, FirstAt: d.first.UTC(), LastAt: time.Now().UTC(), Pack: hex.EncodeToString(d.id[:]), Index: index, Body: body}
+		Attempts: d.attempt, FirstAt: d.first.UTC(), LastAt: time.Now().UTC(), Pack: hex.EncodeToString(d.id[:]), Index: index,
+		Kind: fault.KindOf(cause).String(), Body: body}
 	var p *panicked
 	if errors.As(cause, &p) {
 		letter.Stack = cut(string(p.stack), maxDeadStack)
@@ -96,6 +101,9 @@ func (s *source) store(ctx context.Context, d *delivery, index int, body []byte,
 		return translate(err, "store a dead letter of queue %s", s.queue)
 	}
 	s.stats.dead.Add(1)
+	if fault.KindOf(cause) == fault.Internal { // what a client sent is no defect of ours
+		s.storm.died()
+	}
 	s.log.ErrorContext(ctx, "message dead-lettered", "err", cause, "attempts", d.attempt, "pack", letter.Pack)
 	return nil
 }

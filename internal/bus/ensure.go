@@ -51,7 +51,9 @@ func Ensure(ctx context.Context, admin *nats.Conn, g *Graph, limits Limits) erro
 		}
 	}
 	for _, name := range sortedKeys(g.Queues) {
-		if _, err := js.CreateOrUpdateConsumer(ctx, queueStream(name), consumerOf(name, g.Queues[name])); err != nil {
+		cfg := consumerOf(name, g.Queues[name])
+		cfg.PauseUntil = pausedUntil(ctx, js, queueStream(name), cfg.Durable)
+		if _, err := js.CreateOrUpdateConsumer(ctx, queueStream(name), cfg); err != nil {
 			return translate(err, "create the consumer of queue %s", name)
 		}
 	}
@@ -65,8 +67,8 @@ func Ensure(ctx context.Context, admin *nats.Conn, g *Graph, limits Limits) erro
 	return nil
 }
 
-// TakeBack removes the consumers of g's queues, so that Ensure makes them anew and what earlier
-// processes had in hand is delivered at once instead of after the time they had to acknowledge it.
+// TakeBack makes the consumers of g's queues anew, so that what earlier processes had in hand is
+// delivered at once instead of after the time they had to acknowledge it. A pause stays.
 // Only for a broker whose consumers have all ended with it. It needs the rights of Admin.
 func TakeBack(ctx context.Context, admin *nats.Conn, g *Graph) error {
 	js, err := jetstream.New(admin)
@@ -74,7 +76,12 @@ func TakeBack(ctx context.Context, admin *nats.Conn, g *Graph) error {
 		return translate(err, "prepare the bus")
 	}
 	for _, name := range sortedKeys(g.Queues) {
-		err := js.DeleteConsumer(ctx, queueStream(name), queueConsumer(name, g.Queues[name].Consumer))
+		cfg := consumerOf(name, g.Queues[name])
+		cfg.PauseUntil = pausedUntil(ctx, js, queueStream(name), cfg.Durable)
+		err := js.DeleteConsumer(ctx, queueStream(name), cfg.Durable)
+		if err == nil && cfg.PauseUntil != nil {
+			_, err = js.CreateConsumer(ctx, queueStream(name), cfg)
+		}
 		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return translate(err, "take back what consumers of queue %s had in hand", name)
 		}
@@ -129,6 +136,7 @@ type Depth struct {
 	Waiting  uint64 // packs not yet given to a consumer
 	InHand   int    // packs given and not yet acknowledged
 	OldestAt time.Time
+	Paused   *Pause // nil: it is not
 }
 
 // Depths reads the state of all queues. It needs the rights of Admin or of a service that
@@ -145,8 +153,12 @@ func (c *Conn) Depths(ctx context.Context) ([]Depth, error) {
 			return nil, translate(err, "read the consumer of queue %s", name)
 		}
 		state, info := stream.CachedInfo().State, consumer.CachedInfo()
-		all = append(all, Depth{Queue: name, Packs: state.Msgs, Bytes: state.Bytes, Waiting: info.NumPending,
-			InHand: info.NumAckPending, OldestAt: state.FirstTime})
+		d := Depth{Queue: name, Packs: state.Msgs, Bytes: state.Bytes, Waiting: info.NumPending,
+			InHand: info.NumAckPending, OldestAt: state.FirstTime}
+		if d.Paused, err = c.pauseOf(ctx, name, info); err != nil {
+			return nil, err
+		}
+		all = append(all, d)
 	}
 	for _, name := range c.graph.DeadLetterQueues() {
 		stream, err := c.js.Stream(ctx, deadStream(name))
@@ -157,4 +169,22 @@ func (c *Conn) Depths(ctx context.Context) ([]Depth, error) {
 		all = append(all, Depth{Queue: name, Dead: true, Packs: state.Msgs, Bytes: state.Bytes, OldestAt: state.FirstTime})
 	}
 	return all, nil
+}
+
+// pauseOf is the pause of a queue with what is known of its reason.
+func (c *Conn) pauseOf(ctx context.Context, queue string, info *jetstream.ConsumerInfo) (*Pause, error) {
+	if !info.Paused {
+		return nil, nil
+	}
+	var p Pause
+	if slices.Contains(c.graph.Buckets[Pauses.Name].Watchers, c.service) {
+		var err error
+		if p, _, err = Pauses.Get(ctx, c, queue); err != nil {
+			return nil, err
+		}
+	}
+	if p.Until.IsZero() && info.PauseRemaining < untilResumed/2 {
+		p.Until = time.Now().Add(info.PauseRemaining).UTC().Truncate(time.Second)
+	}
+	return &p, nil
 }

@@ -21,11 +21,21 @@ import (
 // dead lists the dead letters of jobs.
 func dead(t testing.TB, nc *nats.Conn) []bus.DeadLetter {
 	t.Helper()
-	letters, err := bus.DeadLetters(t.Context(), nc, "dlq", "jobs", 0, 100)
+	list, _, err := letters(t, nc).List(t.Context(), bus.LetterQuery{Queue: "jobs"}, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return letters
+	return list
+}
+
+// letters opens the dead letters with the administrator's rights.
+func letters(t testing.TB, nc *nats.Conn) *bus.Letters {
+	t.Helper()
+	l, err := bus.OpenLetters(nc, "dlq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // empty reports whether the queue holds nothing, acknowledged to the last.
@@ -174,13 +184,14 @@ func TestDeadLettersAreReplayedAndDropped(t *testing.T) {
 	})
 	until(t, "three dead letters", func() bool { return len(dead(t, admin)) == 3 })
 	cured.Store(true)
+	door := letters(t, admin)
 	letters := dead(t, admin)
 	for _, d := range letters[:2] {
-		if err := bus.Replay(t.Context(), admin, "dlq", d.Seq); err != nil {
+		if err := door.Replay(t.Context(), d.Seq); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := bus.DropDead(t.Context(), admin, "dlq", letters[2].Seq); err != nil {
+	if err := door.Discard(t.Context(), letters[2].Seq); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "two handled", func() bool { return got.count() == 2 })
@@ -188,8 +199,8 @@ func TestDeadLettersAreReplayedAndDropped(t *testing.T) {
 		t.Errorf("want none left, got %+v", rest)
 	}
 	for what, err := range map[string]error{
-		"replay": bus.Replay(t.Context(), admin, "dlq", letters[0].Seq),
-		"drop":   bus.DropDead(t.Context(), admin, "dlq", letters[0].Seq),
+		"replay": door.Replay(t.Context(), letters[0].Seq),
+		"drop":   door.Discard(t.Context(), letters[0].Seq),
 	} {
 		if fault.KindOf(err) != fault.Unknown {
 			t.Errorf("%s again: want unknown, got %v", what, err)

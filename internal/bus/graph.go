@@ -25,6 +25,7 @@ type Service struct {
 	Memory   string // a Kubernetes quantity, such as 256Mi
 	CPU      string // a Kubernetes quantity, such as 250m
 	Observes bool   // may read the state of every stream and consumer
+	Operates bool   // may also list, replay and discard dead letters, and pause queues
 }
 
 // Fallback says what a failed call gives its caller.

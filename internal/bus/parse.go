@@ -49,6 +49,7 @@ type service struct {
 	Memory   at[string] `yaml:"memory"`
 	CPU      at[string] `yaml:"cpu"`
 	Observes bool       `yaml:"observes"`
+	Operates bool       `yaml:"operates"`
 }
 
 type call struct {

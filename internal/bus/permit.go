@@ -43,6 +43,9 @@ func (g *Graph) Permissions(identity string) Permission {
 	if g.Services[identity].Observes {
 		p.observe(g)
 	}
+	if g.Services[identity].Operates {
+		p.operate(g)
+	}
 	slices.Sort(p.Publish)
 	p.Publish = slices.Compact(p.Publish)
 	slices.Sort(p.Subscribe)
@@ -58,6 +61,7 @@ func (p *Permission) queue(identity, name string, q QueuePolicy) {
 		p.Publish = append(p.Publish,
 			"$JS.API.CONSUMER.INFO."+at,
 			"$JS.API.CONSUMER.MSG.NEXT."+at,
+			"$JS.API.CONSUMER.PAUSE."+at, // when too much of it is dead-lettered
 			"$JS.ACK."+at+".>",
 			"$JS.ACK.*.*."+at+".>", // the second shape: domain and account come first
 			deadSubject(q.DeadLetterQueue, name))
@@ -107,6 +111,17 @@ func (p *Permission) observe(g *Graph) {
 	}
 	for _, name := range g.DeadLetterQueues() {
 		p.Publish = append(p.Publish, "$JS.API.STREAM.INFO."+deadStream(name))
+	}
+}
+
+// operate lets a service look after dead letters and pause queues.
+func (p *Permission) operate(g *Graph) {
+	for _, name := range sortedKeys(g.Queues) {
+		p.Publish = append(p.Publish, queueSubject(name),
+			"$JS.API.CONSUMER.PAUSE."+queueStream(name)+"."+queueConsumer(name, g.Queues[name].Consumer))
+	}
+	for _, name := range g.DeadLetterQueues() {
+		p.Publish = append(p.Publish, "$JS.API.STREAM.MSG.GET."+deadStream(name), "$JS.API.STREAM.MSG.DELETE."+deadStream(name))
 	}
 }
 

@@ -2,9 +2,11 @@ package bus
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -19,6 +21,7 @@ type worker[T any] struct {
 	*source
 	handle Handler[T]
 	decode func([]byte, *T) error
+	buried func(ctx context.Context, msg T, cause error) error // nil: nobody asked
 }
 
 // entry is a decoded message and where it came from.
@@ -40,6 +43,9 @@ func (w *worker[T]) work(ctx context.Context, arrivals <-chan *delivery) error {
 			if err := w.batch(ctx, w.gather(ctx, d, arrivals, busy)); err != nil {
 				return err
 			}
+			if w.storm.take() {
+				return w.pauseForStorm(ctx)
+			}
 			ended = time.Now()
 		}
 	}
@@ -55,7 +61,93 @@ func (w *worker[T]) batch(ctx context.Context, ds []*delivery) error {
 	defer context.AfterFunc(ctx, func() {
 		time.AfterFunc(drainWait, func() { cancel(context.Cause(ctx)) })
 	})()
-	return w.settle(work, ds)
+	suspects := slices.Collect(func(yield func(*delivery) bool) {
+		for _, d := range ds {
+			if w.inHand.suspect(d.id) && !yield(d) {
+				return
+			}
+		}
+	})
+	ds = slices.DeleteFunc(ds, func(d *delivery) bool { return slices.Contains(suspects, d) })
+	if err := w.together(work, ds); err != nil {
+		return w.releaseAll(suspects, err)
+	}
+	for i, d := range suspects {
+		if err := w.isolate(work, d); err != nil {
+			return w.releaseAll(suspects[i+1:], err)
+		}
+	}
+	return nil
+}
+
+// together works on packs that nothing is held against, beside other workers.
+func (w *worker[T]) together(ctx context.Context, ds []*delivery) error {
+	if len(ds) == 0 {
+		return nil
+	}
+	w.inHand.alone.RLock()
+	defer w.inHand.alone.RUnlock()
+	w.inHand.begin(wholePack, ds...)
+	defer w.inHand.end(wholePack, ds...)
+	return w.settle(ctx, ds)
+}
+
+// isolate works on a pack that was in hand when the process died: its messages one after the
+// other, with nothing else in hand. An error is a failure of the infrastructure.
+func (w *worker[T]) isolate(ctx context.Context, d *delivery) error {
+	w.inHand.alone.Lock()
+	defer w.inHand.alone.Unlock()
+	entries, err := w.read(ctx, []*delivery{d})
+	if err != nil {
+		return w.releaseAll([]*delivery{d}, err)
+	}
+	w.log.WarnContext(ctx, "the process died with this pack in hand; its messages are tried alone", "pack", hex.EncodeToString(d.id[:]), "messages", len(entries))
+	var again error
+	for _, e := range entries {
+		err := w.tryAlone(ctx, e)
+		switch {
+		case err == nil:
+		case infrastructure(err):
+			return w.releaseAll([]*delivery{d}, err)
+		case fault.KindOf(err).Retryable() && d.attempt <= w.policy.MaxRetries:
+			again = err
+		default:
+			if err := w.give(ctx, e, err); err != nil {
+				return w.releaseAll([]*delivery{d}, err)
+			}
+		}
+	}
+	if again != nil {
+		w.log.WarnContext(ctx, "queue batch failed", "err", again, "attempt", d.attempt)
+		_ = d.retry(step(w.policy.Backoff, d.attempt)) // the broker gives it again after ackWait if this is lost
+		return nil
+	}
+	w.ackAll(ctx, []*delivery{d})
+	w.inHand.forget(d)
+	return nil
+}
+
+// errKiller is the error of a message that ends the process instead of failing.
+var errKiller = errors.New("the process died each time it worked on this message alone")
+
+// tryAlone works on one message, unless the process died of it before.
+func (w *worker[T]) tryAlone(ctx context.Context, e entry[T]) error {
+	if w.inHand.deaths(e.from.id, e.at) >= killerDeaths {
+		return w.give(ctx, e, errKiller)
+	}
+	w.inHand.begin(e.at, e.from)
+	defer w.inHand.end(e.at, e.from)
+	return w.call(ctx, []entry[T]{e})
+}
+
+// give tells the service that a message is given up, and buries it.
+func (w *worker[T]) give(ctx context.Context, e entry[T], cause error) error {
+	if w.buried != nil {
+		if err := w.buried(ctx, e.value, cause); err != nil {
+			return fault.Wrap(err, fault.Unavailable, "account for a dead letter of queue %s", w.queue)
+		}
+	}
+	return w.bury(ctx, e.from, e.at, cause)
 }
 
 func (w *worker[T]) settle(ctx context.Context, ds []*delivery) error {
@@ -134,6 +226,7 @@ func (w *worker[T]) call(ctx context.Context, entries []entry[T]) error {
 	start := time.Now()
 	rejects, err := w.traced(ctx, entries, values)
 	w.stats.count.Add(int64(len(entries)))
+	w.storm.worked(len(entries))
 	w.stats.ended.Add(1)
 	w.stats.spent.Add(int64(time.Since(start)))
 	if err != nil {
@@ -186,7 +279,7 @@ func (w *worker[T]) traced(ctx context.Context, entries []entry[T], values []T) 
 // cause is what entries failed with together. An error is a failure of the infrastructure.
 func (w *worker[T]) bisect(ctx context.Context, entries []entry[T], cause error) error {
 	if len(entries) == 1 {
-		return w.bury(ctx, entries[0].from, entries[0].at, cause)
+		return w.give(ctx, entries[0], cause)
 	}
 	for _, half := range [2][]entry[T]{entries[:len(entries)/2], entries[len(entries)/2:]} {
 		err := w.call(ctx, half)

@@ -124,3 +124,8 @@ func (s *laxText) UnmarshalJSON(b []byte) error {
 	}
 	return nil
 }
+
+// IsCompanion reports whether queued messages of an item type are kept beside events, not as such.
+func IsCompanion(itemType string) bool {
+	return itemType == ItemAttachment || itemType == ItemUserReport || itemType == ItemFeedback
+}

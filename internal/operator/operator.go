@@ -21,6 +21,8 @@ type CLI struct {
 	Migrate   Migrate     `cmd:"" help:"Bring the schema, the streams and the buckets up to this release."`
 	Bootstrap Bootstrap   `cmd:"" help:"Make the first organization, project, owner and API token in a database that has none."`
 	Bindings  BindingsCmd `cmd:"" help:"Show and apply who may call and publish what."`
+	DLQ       DLQCmd      `cmd:"" name:"dlq" help:"Look at, try, replay and discard messages that could not be handled."`
+	Queue     QueueCmd    `cmd:"" help:"Look at, pause and resume the queues."`
 	Ledger    LedgerCmd   `cmd:"" help:"Check that everything received is accounted for."`
 	Version   VersionCmd  `cmd:"" help:"Print the version."`
 }

@@ -196,6 +196,7 @@ func (u *Up) kits(ctx context.Context, front *app.Front, in *installation) ([]*a
 		if in.nats != nil {
 			o = in.nats.Options(service)
 		}
+		o.Dir = k.DataDir
 		sctx := telemetry.With(ctx, k.Scope)
 		if k.Bus, err = bus.Connect(sctx, o); err != nil {
 			return nil, err

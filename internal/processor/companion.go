@@ -13,11 +13,6 @@ import (
 // errSilent is the verdict on feedback that says nothing.
 var errSilent = fault.New(fault.Invalid, "the feedback has no message")
 
-// isCompanion reports whether messages of an item type are kept beside events.
-func isCompanion(itemType string) bool {
-	return itemType == event.ItemAttachment || itemType == event.ItemUserReport || itemType == event.ItemFeedback
-}
-
 // companion reads what is kept beside events: a stored file, or what a user wrote.
 func (s *Service) companion(ctx context.Context, raw *event.Raw) (*postgres.Companion, error) {
 	c := &postgres.Companion{Project: raw.Project, KeyID: raw.KeyID, Event: raw.ID, ReceivedAt: raw.ReceivedAt.Truncate(time.Microsecond)}

@@ -65,11 +65,7 @@ func (s *Service) Process(ctx context.Context, batch []event.Raw) ([]bus.Reject,
 			refused = append(refused, refusal(&batch[i], outcome.Invalid, outcome.ReasonNoData))
 			s.metrics.events.WithLabelValues("filtered").Inc()
 		default:
-			reason := outcome.ReasonInvalidJSON
-			if fault.KindOf(err) == fault.Internal {
-				reason = outcome.ReasonInternal
-			}
-			refused = append(refused, refusal(&batch[i], outcome.Invalid, reason))
+			refused = append(refused, postgres.DeadRefusal(&batch[i], fault.KindOf(err)))
 			rejects = append(rejects, bus.Reject{Index: i, Err: err})
 			s.metrics.events.WithLabelValues("rejected").Inc()
 		}
@@ -164,7 +160,7 @@ func (s *Service) decodeOne(ctx context.Context, raw *event.Raw, buf *[]byte) (v
 				"project", raw.Project, "event_id", raw.ID.String())
 		}
 	}()
-	if isCompanion(raw.ItemType) {
+	if event.IsCompanion(raw.ItemType) {
 		v.companion, v.err = s.companion(ctx, raw)
 	} else {
 		v.record, v.err = s.decode(ctx, raw, buf)
@@ -243,10 +239,16 @@ func category(raw *event.Raw) outcome.Category {
 func refusal(raw *event.Raw, kind outcome.Kind, reason string) postgres.Refusal {
 	r := postgres.Refusal{Project: raw.Project, KeyID: raw.KeyID, ID: raw.ID, ReceivedAt: raw.ReceivedAt.Truncate(time.Microsecond),
 		Category: category(raw), Kind: kind, Reason: reason}
-	if isCompanion(raw.ItemType) { // it shares the rest with its event
+	if event.IsCompanion(raw.ItemType) { // it shares the rest with its event
 		r.Item = raw.ItemType
 	}
 	return r
+}
+
+// accountForBuried puts an event that is given up into the ledger.
+func (s *Service) accountForBuried(ctx context.Context, raw event.Raw, cause error) error {
+	s.metrics.events.WithLabelValues("rejected").Inc()
+	return s.store.RefuseEvents(ctx, []postgres.Refusal{postgres.DeadRefusal(&raw, fault.KindOf(cause))})
 }
 
 // applyOutcomes adds what ingest counted to the ledger.

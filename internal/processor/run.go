@@ -90,7 +90,8 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	g.Go(func() error {
 		return bindings.Projects.Watch(ctx, k.Bus, func(key string, v *project.Snapshot) { s.policies.take(key, v) }, func() {})
 	})
-	g.Go(func() error { return bindings.Events.Consume(ctx, k.Bus, s.Process) })
+	g.Go(func() error { return bindings.Events.Consume(ctx, k.Bus, s.Process, s.accountForBuried) })
+	g.Go(func() error { return bindings.Rehearse.Serve(ctx, k.Bus, s.rehearse) })
 	g.Go(func() error { return bindings.Outcomes.Consume(ctx, k.Bus, s.applyOutcomes) })
 	g.Go(func() error { return k.Serve(ctx, http.NotFoundHandler()) })
 	return g.Wait()

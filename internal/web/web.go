@@ -18,6 +18,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 	"github.com/tocsin-dev/tocsin/internal/web/api"
+	"github.com/tocsin-dev/tocsin/internal/web/operate"
 	"github.com/tocsin-dev/tocsin/internal/web/ui"
 )
 
@@ -30,7 +31,11 @@ const expireEvery = 10 * time.Minute
 
 // Run serves pages and the API until ctx ends, then finishes the requests in hand.
 func Run(ctx context.Context, k *app.Kit, cfg Config) error {
-	handler, err := routes(ctx, k, cfg)
+	desk, err := operate.New(k.Store, k.Bus)
+	if err != nil {
+		return err
+	}
+	handler, err := routes(ctx, k, cfg, desk)
 	if err != nil {
 		return err
 	}
@@ -43,6 +48,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Go(ctx, "publish projects", func(ctx context.Context) error {
 		return p.follow(ctx, k.Store.ConfigurationRevision, k.Store.Configured())
 	})
+	k.Go(ctx, "dead letter runs", desk.Work)
 	k.Every(ctx, "remove expired logins", expireEvery, func(ctx context.Context) error {
 		n, err := k.Store.Logins().Expire(ctx)
 		if n > 0 {
@@ -54,7 +60,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 }
 
 // routes joins the pages and the API.
-func routes(ctx context.Context, k *app.Kit, cfg Config) (http.Handler, error) {
+func routes(ctx context.Context, k *app.Kit, cfg Config, desk *operate.Desk) (http.Handler, error) {
 	key, err := k.SecretKey()
 	if err != nil {
 		return nil, err
@@ -74,7 +80,7 @@ func routes(ctx context.Context, k *app.Kit, cfg Config) (http.Handler, error) {
 	})
 	programs := pages.WithReader(api.New(api.Options{
 		Store: k.Store, Blobs: k.Blobs, Files: k.Files, Chunks: k.Chunks, Symbols: symbols, BaseURL: k.BaseURL(), Release: strings.TrimPrefix(telemetry.Version(), "tocsin@"), Key: key,
-		TestRule: test.Do, Redeliver: redeliver.Do,
+		TestRule: test.Do, Redeliver: redeliver.Do, Desk: desk,
 	}))
 	mux := http.NewServeMux()
 	mux.Handle("/api/", programs)

@@ -123,7 +123,7 @@ func TestForeignThingsDoNotExist(t *testing.T) {
 				if name, ok := names[p]; ok {
 					return name
 				}
-				return map[string]string{"{issue}": issueID, "{event}": secret, "{key}": "user", "{short}": "VAULT-1", "{id}": ruleID, "{public}": theirKey, "{filter}": "localhost",
+				return map[string]string{"{issue}": issueID, "{event}": secret, "{key}": "user", "{short}": "VAULT-1", "{id}": ruleID, "{public}": theirKey, "{filter}": "localhost", "{queue}": "nope",
 					"{team}": "theirs", "{member}": "4242", "{release}": "shop@1.0.0", "{bundle}": "77"}[p]
 			})
 			if a := w.call(method, url, `{"status":"resolved"}`); a.status != 404 {

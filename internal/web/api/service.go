@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/seal"
 	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/web/audit"
+	"github.com/tocsin-dev/tocsin/internal/web/operate"
 	"github.com/tocsin-dev/tocsin/internal/web/upload"
 )
 
@@ -36,6 +37,8 @@ type Options struct {
 	// TestRule and Redeliver ask the notifier.
 	TestRule  func(context.Context, alert.TestRequest) (alert.TestResult, error)
 	Redeliver func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error)
+	// Desk looks after queues and dead letters; nil: this server does not.
+	Desk *operate.Desk
 }
 
 // Service answers the API. It is safe for concurrent use.
@@ -259,6 +262,7 @@ func (s *Service) routes() []route {
 		{post, ours + "alert-rules/{id}/test/", writeAlerts, false, s.testRule},
 	}
 	list = append(list, s.accountRoutes()...)
+	list = append(list, s.operatorRoutes()...)
 	for _, issue := range []string{org + "issues/{issue}/", "/api/0/issues/{issue}/"} { // one handler for both forms
 		list = append(list,
 			route{get, issue, readEvents, false, s.issue},

@@ -23,8 +23,10 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
 	"github.com/tocsin-dev/tocsin/internal/symbol"
+	"github.com/tocsin-dev/tocsin/internal/testkit/natstest"
 	"github.com/tocsin-dev/tocsin/internal/testkit/pgtest"
 	"github.com/tocsin-dev/tocsin/internal/web/api"
+	"github.com/tocsin-dev/tocsin/internal/web/operate"
 )
 
 const baseURL = "https://errors.example.org"
@@ -44,6 +46,7 @@ type world struct {
 	chunks  blob.Store
 	key     string // public key of project 1
 	asked   []any  // what the notifier was asked
+	desk    *operate.Desk
 }
 
 func newWorld(t testing.TB) *world {
@@ -64,7 +67,12 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.service = api.New(api.Options{Store: w.st, Blobs: w.blobs, Files: w.files, Chunks: w.chunks, Symbols: symbol.New(w.st, w.files, symbol.Config{}), BaseURL: baseURL, Release: "test", Key: sealer,
+	desk, err := operate.New(w.st, natstest.New(t).Conn("web"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.desk = desk
+	w.service = api.New(api.Options{Desk: desk, Store: w.st, Blobs: w.blobs, Files: w.files, Chunks: w.chunks, Symbols: symbol.New(w.st, w.files, symbol.Config{}), BaseURL: baseURL, Release: "test", Key: sealer,
 		TestRule: func(_ context.Context, q alert.TestRequest) (alert.TestResult, error) {
 			w.asked = append(w.asked, q)
 			return alert.TestResult{Delivery: 7, State: alert.DeliverySent, Attempt: alert.Attempt{Number: 1, StartedAt: noon, Status: 200}}, nil

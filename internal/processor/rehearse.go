@@ -1,0 +1,29 @@
+package processor
+
+import (
+	"context"
+
+	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/issue"
+)
+
+// rehearse says what would become of an event if it were processed now. It stores nothing.
+func (s *Service) rehearse(ctx context.Context, raw event.Raw) (issue.Rehearsal, error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	*buf = (*buf)[:0]
+	v := s.decodeOne(ctx, &raw, buf)
+	switch {
+	case isFiltered(v.err):
+		return issue.Rehearsal{Verdict: issue.WouldBeFiltered, Reason: string(v.err.(filtered))}, nil
+	case fault.KindOf(v.err) == fault.Unavailable:
+		return issue.Rehearsal{}, v.err
+	case v.err != nil:
+		return issue.Rehearsal{Verdict: issue.WouldFail, Reason: v.err.Error()}, nil
+	case v.companion != nil:
+		return issue.Rehearsal{Verdict: issue.WouldBeStored, Title: raw.ItemType}, nil
+	}
+	found, err := s.store.IssueOfHashes(ctx, raw.Project, v.record.Hashes)
+	return issue.Rehearsal{Verdict: issue.WouldBeStored, Title: v.record.Title, Culprit: v.record.Culprit, Issue: found, NewIssue: found == 0}, err
+}
