@@ -123,7 +123,7 @@ func cut(s string) string {
 var verbs = map[string]bool{
 	"rotate": true, "test": true, "redeliver": true, "transfer": true, "snooze": true, "merge": true, "unmerge": true, "import": true, "assemble": true,
 	"accept": true, "revoke": true, "archive": true, "restore": true, "replay": true, "discard": true, "pause": true, "resume": true, "leave": true,
-	"undo": true, "resend": true, "verify": true, "finalize": true, "preview": true,
+	"cancel": true, "undo": true, "resend": true, "verify": true, "finalize": true, "preview": true,
 }
 
 // EventOf names what a route does when its handler does not: its things in the singular and a
