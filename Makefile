@@ -4,7 +4,7 @@ GO      ?= go
 TOOLS   := $(GO) tool -modfile=internal/tools/go.mod
 BIN     := bin
 
-.PHONY: run build test check bench generate postgres browser node clients clean
+.PHONY: run build test check bench chaos generate postgres browser node clients clean
 
 run: postgres build ## build and run everything in the foreground
 	$(BIN)/tocsin up
@@ -23,13 +23,16 @@ check: ## format, vet, lint, known vulnerabilities, freshness of generated code
 	internal/tools/fresh.sh
 	internal/tools/vulncheck.sh
 
+chaos: postgres build ## break the built programs in every way they survive; SEED=n replays
+	$(GO) run ./internal/chaos -bin $(BIN) $(if $(SEED),-seed $(SEED)) $(CHAOS)
+
 bench: postgres build ## print the benchmark tables
 	internal/tools/bench.sh
 
 generate: ## rewrite every generated file
 	$(TOOLS) templ generate -path internal/web/ui
 	$(GO) run -C internal/tools ./assets
-	$(GO) test ./internal/operator -run TestREADMEIsTrue -count=1 -update >/dev/null
+	$(GO) test ./internal/operator -run 'TestREADMEIsTrue|TestDeployFilesAreFresh' -count=1 -update >/dev/null
 
 postgres: ## make sure the Postgres server programs are here
 	@internal/tools/install.sh postgres

@@ -34,7 +34,7 @@ var (
 		"bindings": join([]string{"bus", "/deploy"}, words, concepts),
 		"symbol":   join(words, concepts, adapters), "httpx": words, "telemetry": words, "app": join(words, concepts, adapters, plumbing),
 		"ingest": nil, "processor": nil, "notifier": nil, "web": nil, "operator": nil, // nil: everything but each other
-		"testkit": nil, "arch": nil, "tools": nil, "e2e": nil, "bench": nil,
+		"testkit": nil, "arch": nil, "tools": nil, "e2e": nil, "bench": nil, "chaos": nil,
 	}
 	services = []string{"ingest", "processor", "notifier", "web"}
 )

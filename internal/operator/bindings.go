@@ -11,9 +11,11 @@ import (
 
 // BindingsCmd groups the commands about deploy/bindings.yaml.
 type BindingsCmd struct {
-	Graph      BindingsGraph `cmd:"" help:"Print who calls and publishes what."`
-	NATSConfig NATSConfig    `cmd:"" name:"nats-config" help:"Print the configuration of a NATS server that enforces the bindings, with a user per service."`
-	Apply      ApplyBindings `cmd:"" help:"Make the streams, consumers and buckets of the bindings in a NATS."`
+	Graph      BindingsGraph   `cmd:"" help:"Print who calls and publishes what."`
+	NATSConfig NATSConfig      `cmd:"" name:"nats-config" help:"Print the configuration of a NATS server that enforces the bindings, with a user per service."`
+	Compose    BindingsCompose `cmd:"" help:"Print a compose file of separate programs, sized by the bindings."`
+	Values     BindingsValues  `cmd:"" help:"Print the values of the chart, sized by the bindings."`
+	Apply      ApplyBindings   `cmd:"" help:"Make the streams, consumers and buckets of the bindings in a NATS."`
 }
 
 // BindingsGraph prints the graph.

@@ -23,6 +23,11 @@ type CLI struct {
 	Bindings  BindingsCmd `cmd:"" help:"Show and apply who may call and publish what."`
 	DLQ       DLQCmd      `cmd:"" name:"dlq" help:"Look at, try, replay and discard messages that could not be handled."`
 	Queue     QueueCmd    `cmd:"" help:"Look at, pause and resume the queues."`
+	Doctor    DoctorCmd   `cmd:"" help:"Check a running installation for what operators forget, and say what to do; exit 1 when something must be done."`
+	Backup    BackupCmd   `cmd:"" help:"Save a running installation into a folder."`
+	Verify    VerifyCmd   `cmd:"" help:"Rehearse the restore of a backup and check that it adds up."`
+	Restore   RestoreCmd  `cmd:"" help:"Make an installation from a backup."`
+	Upgrade   UpgradeCmd  `cmd:"" help:"Tell what an upgrade to this release would change."`
 	Ledger    LedgerCmd   `cmd:"" help:"Check that everything received is accounted for."`
 	Version   VersionCmd  `cmd:"" help:"Print the version."`
 }

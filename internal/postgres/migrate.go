@@ -67,6 +67,26 @@ func SchemaVersion(ctx context.Context, url string) (current, target int64, err 
 	return current, target, translate(err, "read the schema version")
 }
 
+// PendingMigrations lists the migrations that Migrate would apply, in order.
+func PendingMigrations(ctx context.Context, url string) ([]string, error) {
+	p, db, err := provider(url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	all, err := p.Status(ctx)
+	if err != nil {
+		return nil, translate(err, "read the schema version")
+	}
+	var names []string
+	for _, m := range all {
+		if m.State == goose.StatePending {
+			names = append(names, m.Source.Path)
+		}
+	}
+	return names, nil
+}
+
 func checkVersion(ctx context.Context, p *goose.Provider) error {
 	current, target, err := p.GetVersions(ctx)
 	switch {

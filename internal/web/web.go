@@ -49,6 +49,8 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 		return p.follow(ctx, k.Store.ConfigurationRevision, k.Store.Configured())
 	})
 	k.Go(ctx, "dead letter runs", desk.Work)
+	measured := operate.NewMetrics(k.Registry)
+	k.Every(ctx, "measure the queues", operate.MeasureEvery, func(ctx context.Context) error { return desk.Measure(ctx, measured) })
 	k.Every(ctx, "remove expired logins", expireEvery, func(ctx context.Context) error {
 		n, err := k.Store.Logins().Expire(ctx)
 		if n > 0 {

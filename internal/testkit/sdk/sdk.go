@@ -115,6 +115,10 @@ var load = sync.OnceValues(func() ([]Request, error) {
 	return list, nil
 })
 
+// All returns every recorded request, for programs that are no tests. The values are shared and must
+// not be changed.
+func All() ([]Request, error) { return load() }
+
 // Requests returns every recorded request of the given kinds, all when none is given, in the order
 // of the index. The values are shared and must not be changed.
 func Requests(t testing.TB, kinds ...string) []Request {

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/testkit/sdk"
+)
+
+// template is a recorded request cut where its event id goes.
+type template struct {
+	name  string
+	parts [][]byte
+}
+
+// templates are the recorded envelopes that hold one event and nothing else.
+func templates(key string) ([]template, error) {
+	all, err := sdk.All()
+	if err != nil {
+		return nil, err
+	}
+	var list []template
+	for _, r := range all {
+		if r.Kind != sdk.KindEnvelope || len(r.Items) != 1 || r.Items[0].Type != "event" || len(r.EventID) != 32 {
+			continue
+		}
+		body := r.Body
+		switch r.ContentEncoding {
+		case "":
+		case "gzip":
+			z, err := gzip.NewReader(bytes.NewReader(body))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", r.File, err)
+			}
+			if body, err = io.ReadAll(io.LimitReader(z, 16<<20)); err != nil {
+				return nil, fmt.Errorf("%s: %w", r.File, err)
+			}
+		default:
+			continue
+		}
+		body = bytes.ReplaceAll(body, []byte(sdk.Key), []byte(key))
+		list = append(list, template{r.File, bytes.Split(body, []byte(r.EventID))})
+	}
+	return list, nil
+}
+
+func (t *template) fill(id string) []byte { return bytes.Join(t.parts, []byte(id)) }
+
+// ledger is every id that was acknowledged, on disk before it counts.
+type ledger struct {
+	mu    sync.Mutex
+	file  *os.File
+	ids   []string
+	since int // those before are checked
+}
+
+func (l *ledger) add(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintln(l.file, id)
+	l.ids = append(l.ids, id)
+}
+
+// fresh is what was acknowledged since the last call.
+func (l *ledger) fresh() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.file.Sync()
+	ids := l.ids[l.since:]
+	l.since = len(l.ids)
+	return ids
+}
+
+func (l *ledger) len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.ids)
+}
+
+// generator sends events until it is stopped.
+type generator struct {
+	target  func() string // address of the envelope endpoint
+	key     string
+	list    []template
+	ledger  *ledger
+	client  *http.Client
+	rate    atomic.Int64 // events a second, of all workers
+	repeat  atomic.Int64 // times each event is sent, at once
+	hot     atomic.Bool  // all of one template
+	sent    atomic.Int64
+	refused atomic.Int64 // answers that are no 2xx
+	cut     atomic.Int64 // requests without an answer
+	stop    context.CancelFunc
+	group   sync.WaitGroup
+}
+
+const workers = 12
+
+func (g *generator) start(ctx context.Context, seed uint64) {
+	ctx, g.stop = context.WithCancel(ctx)
+	for w := range workers {
+		rng := rand.New(rand.NewPCG(seed, uint64(w)))
+		g.group.Go(func() {
+			next := time.Now()
+			for ctx.Err() == nil {
+				next = next.Add(time.Second * workers / time.Duration(max(g.rate.Load(), 1)))
+				if behind := time.Since(next); behind > time.Second {
+					next = time.Now()
+				}
+				time.Sleep(time.Until(next))
+				t := &g.list[rng.IntN(len(g.list))]
+				if g.hot.Load() {
+					t = &g.list[0]
+				}
+				id := fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64())
+				g.send(context.WithoutCancel(ctx), id, t.fill(id))
+			}
+		})
+	}
+}
+
+// send posts one event, as often as it is to be repeated, and enters it once it is acknowledged.
+func (g *generator) send(ctx context.Context, id string, body []byte) {
+	var acked atomic.Bool
+	var group sync.WaitGroup
+	for range max(g.repeat.Load(), 1) {
+		group.Go(func() {
+			g.sent.Add(1)
+			status, err := g.post(ctx, body)
+			switch {
+			case err != nil:
+				g.cut.Add(1)
+				time.Sleep(5 * time.Millisecond)
+			case status != http.StatusOK:
+				g.refused.Add(1)
+			default:
+				acked.Store(true)
+			}
+		})
+	}
+	group.Wait()
+	if acked.Load() {
+		g.ledger.add(id)
+	}
+}
+
+func (g *generator) post(ctx context.Context, body []byte) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.target(), bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("X-Sentry-Auth", "Sentry sentry_version=7, sentry_key="+g.key)
+	res, err := g.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
+	return res.StatusCode, err
+}
+
+func (g *generator) end() {
+	g.stop()
+	g.group.Wait()
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+)
+
+// natsRole makes this program a NATS server, so that one can be killed as a process.
+const natsRole = "nats-server"
+
+type options struct {
+	bin   string
+	seed  uint64
+	set   string
+	only  string
+	rate  int64
+	hold  time.Duration
+	kills int
+	json  string
+	keep  bool
+}
+
+// row is what one fault did.
+type row struct {
+	Fault      string  `json:"fault"`
+	Name       string  `json:"name"`
+	Seed       uint64  `json:"seed"`
+	Sent       int64   `json:"sent"`
+	Acked      int     `json:"acknowledged"`
+	Refused    int64   `json:"refused"`
+	Cut        int64   `json:"cut_off"`
+	Lost       int     `json:"lost"`
+	Duplicated int     `json:"duplicated"`
+	Recovery   float64 `json:"recovery_seconds"`
+	Failure    string  `json:"failure,omitempty"`
+}
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == natsRole {
+		serveNATS(os.Args[2])
+		return
+	}
+	var o options
+	flag.StringVar(&o.bin, "bin", "bin", "folder of the built programs")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()%1_000_000), "decides the order, the moments and the traffic")
+	flag.StringVar(&o.set, "set", "long", "short or long")
+	flag.StringVar(&o.only, "only", "", "faults to run, such as F02,F27")
+	flag.Int64Var(&o.rate, "rate", 200, "events a second")
+	flag.DurationVar(&o.hold, "hold", 10*time.Second, "how long a fault lasts")
+	flag.IntVar(&o.kills, "kills", 5, "how often a program is killed")
+	flag.StringVar(&o.json, "json", "", "file for the report as JSON")
+	flag.BoolVar(&o.keep, "keep", false, "leave the folder with data and logs")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	rows, err := run(ctx, o, os.Stdout)
+	if err == nil && o.json != "" {
+		var text []byte
+		if text, err = json.MarshalIndent(rows, "", "  "); err == nil {
+			err = os.WriteFile(o.json, text, 0o600)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		cancel()
+		os.Exit(1)
+	}
+}
+
+// serveNATS is a NATS server in the foreground, until it is killed.
+func serveNATS(config string) {
+	opts, err := natsserver.ProcessConfigFile(config)
+	if err == nil {
+		var srv *natsserver.Server
+		if srv, err = natsserver.NewServer(opts); err == nil {
+			srv.ConfigureLogger()
+			err = natsserver.Run(srv)
+			srv.WaitForShutdown()
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// run breaks a world by every fault of the set and prints the table. An error tells that something
+// was lost, counted twice, or did not come back.
+func run(ctx context.Context, o options, out io.Writer) ([]row, error) {
+	fmt.Fprintf(out, "chaos: seed %d, set %s, %d events/s of recorded SDK traffic, faults of %s, %d kills\n", o.seed, o.set, o.rate, o.hold, o.kills)
+	rng := rand.New(rand.NewPCG(o.seed, 1))
+	w, err := build(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	if err := w.begin(ctx); err != nil {
+		return nil, err
+	}
+	list := faults()
+	if o.only != "" {
+		list = slices.DeleteFunc(list, func(f fault) bool { return !slices.Contains(strings.Split(o.only, ","), f.id) })
+	} else if o.set == "short" {
+		list = slices.DeleteFunc(list, func(f fault) bool { return f.long })
+	}
+	rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	var rows []row
+	for _, f := range list {
+		r := w.suffer(ctx, f, rng)
+		r.Seed = o.seed
+		rows = append(rows, r)
+		if ctx.Err() != nil {
+			return rows, ctx.Err()
+		}
+	}
+	w.load.end()
+	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(a.Fault+a.Name, b.Fault+b.Name) })
+	return rows, report(out, rows)
+}
+
+// begin finds out which recorded requests make a stored event, and starts the load of those.
+func (w *world) begin(ctx context.Context) error {
+	list, err := templates(w.key())
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(filepath.Join(w.dir, "ledger"))
+	if err != nil {
+		return err
+	}
+	w.load = &generator{target: func() string { return "http://" + w.address["ingest"] + "/api/" + w.ProjectID + "/envelope/" }, key: w.key(),
+		ledger: &ledger{file: file}, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 256}}}
+	w.load.rate.Store(w.o.rate)
+	w.load.stop = func() {}
+	ids := make([]string, len(list))
+	for i := range list {
+		ids[i] = fmt.Sprintf("%032x", i+1)
+		if status, err := w.load.post(ctx, list[i].fill(ids[i])); err != nil || status != http.StatusOK {
+			return fmt.Errorf("recorded request %s: %d %w", list[i].name, status, err)
+		}
+	}
+	var stored []string
+	settle := time.Now().Add(2 * time.Second)
+	if err := await(ctx, 30*time.Second, func() error {
+		rows, err := w.db.Query(ctx, "select replace(event_id::text, '-', '') from event_seen")
+		if err != nil {
+			return err
+		}
+		stored = stored[:0]
+		for rows.Next() {
+			var id string
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			stored = append(stored, id)
+		}
+		if len(stored) == len(list) || time.Now().After(settle) && len(stored) > 10 {
+			return rows.Err()
+		}
+		return fmt.Errorf("%d of %d recorded requests are stored", len(stored), len(list))
+	}); err != nil {
+		return err
+	}
+	for i := range list {
+		if slices.Contains(stored, ids[i]) {
+			w.load.list = append(w.load.list, list[i])
+		}
+	}
+	w.load.start(ctx, w.o.seed)
+	return nil
+}
+
+// suffer runs one fault and checks what became of everything that was acknowledged meanwhile.
+func (w *world) suffer(ctx context.Context, f fault, rng *rand.Rand) row {
+	r := row{Fault: f.id, Name: f.name}
+	sent, refused, cut := w.load.sent.Load(), w.load.refused.Load(), w.load.cut.Load()
+	err := f.run(ctx, w, rng)
+	healed := time.Now()
+	ids := w.load.ledger.fresh()
+	r.Sent, r.Acked, r.Refused, r.Cut = w.load.sent.Load()-sent, len(ids), w.load.refused.Load()-refused, w.load.cut.Load()-cut
+	waited := await(ctx, 90*time.Second, func() error {
+		var err error
+		if r.Lost, err = w.missing(ctx, ids); err == nil && r.Lost > 0 {
+			err = fmt.Errorf("%d acknowledged events are not stored", r.Lost)
+		}
+		return err
+	})
+	r.Recovery = time.Since(healed).Seconds()
+	if doubled := await(ctx, 60*time.Second, func() error {
+		var err error
+		if r.Duplicated, err = w.doubled(ctx); err == nil && r.Duplicated != 0 {
+			err = fmt.Errorf("%d events more counted than stored", r.Duplicated)
+		}
+		return err
+	}); err == nil && waited == nil {
+		err = doubled
+	}
+	if err == nil {
+		err = waited
+	}
+	if err == nil && !f.refuses && r.Refused+r.Cut > 0 {
+		err = fmt.Errorf("%d answers were not 2xx and %d cut off", r.Refused, r.Cut)
+	}
+	if err == nil && len(ids) == 0 {
+		err = fmt.Errorf("nothing was acknowledged")
+	}
+	if err != nil {
+		r.Failure = err.Error()
+	}
+	return r
+}
+
+// missing is how many of ids are not stored.
+func (w *world) missing(ctx context.Context, ids []string) (n int, err error) {
+	err = w.db.QueryRow(ctx, `select count(*) from unnest($1::uuid[]) a(id)
+		where not exists (select from events e join event_seen s on s.project_id = e.project_id and s.event_id = e.event_id where e.event_id = a.id and e.project_id = $2::bigint)`, ids, w.ProjectID).Scan(&n)
+	return n, err
+}
+
+// doubled is how many events are stored or counted more than once. One statement sees one moment,
+// facts that wait to be folded included in neither side, so it comes to zero when those are folded.
+func (w *world) doubled(ctx context.Context) (n int, err error) {
+	err = w.db.QueryRow(ctx, `select greatest((select count(*) from events) - (select count(*) from event_seen),
+		(select coalesce(sum(times_seen), 0) from issues) - (select count(*) from event_seen))::int`).Scan(&n)
+	return max(n, 0), err
+}
+
+func report(out io.Writer, rows []row) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "FAULT\tWHAT\tSEED\tSENT\tACKED\tREFUSED\tCUT OFF\tLOST\tDUPLICATED\tRECOVERY")
+	var failed []string
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.2f s\n", r.Fault, r.Name, r.Seed, r.Sent, r.Acked, r.Refused, r.Cut, r.Lost, r.Duplicated, r.Recovery)
+		if r.Failure != "" {
+			failed = append(failed, r.Fault+" "+r.Name+": "+r.Failure)
+		}
+	}
+	t.Flush()
+	if len(failed) > 0 {
+		return fmt.Errorf("%d faults are not survived:\n  %s", len(failed), strings.Join(failed, "\n  "))
+	}
+	return nil
+}

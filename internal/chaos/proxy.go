@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// proxy is one link between two programs, which can be made slow, silent, or cut.
+type proxy struct {
+	ln      net.Listener
+	dial    func(context.Context) (net.Conn, error)
+	latency atomic.Int64 // nanoseconds added to each piece
+	rate    atomic.Int64 // bytes a second; 0: no limit
+	silent  atomic.Bool  // nothing passes, nothing is closed: a half-open link
+	cutAt   atomic.Int64 // commits until the answer to one is cut off; 0: never
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+	group sync.WaitGroup
+	stop  context.CancelFunc
+}
+
+// listen opens a link to what dial reaches.
+func listen(ctx context.Context, dial func(context.Context) (net.Conn, error)) (*proxy, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	p := &proxy{ln: ln, dial: dial, conns: map[net.Conn]bool{}, stop: stop}
+	p.group.Go(func() { p.accept(ctx) })
+	return p, nil
+}
+
+func to(network, address string) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, address)
+	}
+}
+
+func (p *proxy) address() string { return p.ln.Addr().String() }
+
+func (p *proxy) accept(ctx context.Context) {
+	for {
+		front, err := p.ln.Accept()
+		if err != nil {
+			return
+		}
+		p.group.Go(func() {
+			if !p.keep(front) {
+				return
+			}
+			defer p.drop(front)
+			if !p.wait(ctx) {
+				return
+			}
+			back, err := p.dial(ctx)
+			if err != nil || !p.keep(back) {
+				return
+			}
+			defer p.drop(back)
+			done := make(chan struct{}, 2)
+			go func() { p.copy(ctx, back, front, false); done <- struct{}{} }()
+			go func() { p.copy(ctx, front, back, true); done <- struct{}{} }()
+			<-done
+			front.Close()
+			back.Close()
+			<-done
+		})
+	}
+}
+
+// wait holds until the link is not silent.
+func (p *proxy) wait(ctx context.Context) bool {
+	for p.silent.Load() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return ctx.Err() == nil
+}
+
+func (p *proxy) copy(ctx context.Context, dst, src net.Conn, answers bool) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := src.Read(buf)
+		if n > 0 {
+			if d := time.Duration(p.latency.Load()); d > 0 {
+				time.Sleep(d)
+			}
+			if r := p.rate.Load(); r > 0 {
+				time.Sleep(time.Duration(n) * time.Second / time.Duration(r))
+			}
+			if !p.wait(ctx) || answers && p.cutsHere(buf[:n]) {
+				return
+			}
+			if _, err := dst.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// cutsHere reports whether this piece ends a commit whose answer the client is not to see. Whoever
+// asked then does not know whether it committed: it did.
+func (p *proxy) cutsHere(piece []byte) bool {
+	if p.cutAt.Load() == 0 || !bytes.Contains(piece, commitDone) {
+		return false
+	}
+	return p.cutAt.Add(-1) == 0
+}
+
+// commitDone is the message CommandComplete of a commit.
+// Rule: https://www.postgresql.org/docs/15/protocol-message-formats.html
+var commitDone = func() []byte {
+	tag := "COMMIT\x00"
+	return append(binary.BigEndian.AppendUint32([]byte{'C'}, uint32(4+len(tag))), tag...)
+}()
+
+func (p *proxy) keep(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns == nil {
+		c.Close()
+		return false
+	}
+	p.conns[c] = true
+	return true
+}
+
+func (p *proxy) drop(c net.Conn) {
+	c.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+// reset cuts every connection that is open.
+func (p *proxy) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		c.Close()
+	}
+}
+
+// heal makes the link a good one again.
+func (p *proxy) heal() {
+	p.latency.Store(0)
+	p.rate.Store(0)
+	p.silent.Store(false)
+	p.cutAt.Store(0)
+}
+
+func (p *proxy) close() {
+	p.stop()
+	p.ln.Close()
+	p.reset()
+	p.mu.Lock()
+	p.conns = nil
+	p.mu.Unlock()
+	p.group.Wait()
+}

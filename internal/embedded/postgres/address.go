@@ -1,0 +1,61 @@
+package postgres
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
+)
+
+// Address is the connection string of the cluster in dir, for another process while it runs.
+// fault.Unknown: there is none, or it does not run.
+func Address(dir string) (string, error) {
+	password, err := os.ReadFile(filepath.Join(dir, "password"))
+	if err != nil {
+		return "", fault.Wrap(err, fault.Unknown, "there is no private database in %s; name the installation's folder with --data, or its database with --database-url", dir)
+	}
+	lines, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
+	if err != nil {
+		return "", fault.Wrap(err, fault.Unknown, "the private database in %s does not run; start it with tocsin up", dir)
+	}
+	// Rule: https://www.postgresql.org/docs/15/storage-file-layout.html (postmaster.pid)
+	fields := strings.Split(string(lines), "\n")
+	if len(fields) < 5 || fields[4] == "" {
+		return "", fault.New(fault.Unknown, "the private database in %s is starting", dir)
+	}
+	s := &Server{password: strings.TrimSpace(string(password)), socketDir: fields[4]}
+	return s.URL(), nil
+}
+
+// Programs is the folder of the server's programs, pg_dump and pg_restore among them.
+// fault.Unavailable: this machine has none.
+func Programs() (string, error) { return findPrograms() }
+
+// Environment is a connection string as the variables that the server's programs read.
+// Rule: https://www.postgresql.org/docs/15/libpq-envars.html
+func Environment(address string) ([]string, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "the address of the database cannot be read")
+	}
+	env := []string{"PGDATABASE=" + strings.TrimPrefix(u.Path, "/"), "PGUSER=" + u.User.Username()}
+	if password, ok := u.User.Password(); ok {
+		env = append(env, "PGPASSWORD="+password)
+	}
+	host := u.Query().Get("host")
+	if host == "" {
+		host = u.Hostname()
+	}
+	if host != "" {
+		env = append(env, "PGHOST="+host)
+	}
+	if u.Port() != "" {
+		env = append(env, "PGPORT="+u.Port())
+	}
+	if mode := u.Query().Get("sslmode"); mode != "" {
+		env = append(env, "PGSSLMODE="+mode)
+	}
+	return env, nil
+}
