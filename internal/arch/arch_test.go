@@ -18,7 +18,7 @@ const root = "github.com/tocsin-dev/tocsin/"
 // are the named groups. Every package may import fault.
 var (
 	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal", "sourcemap", "debugfile", "proguard"}
-	concepts = []string{"project", "account", "event", "filter", "scrub", "artifact", "grouping", "issue", "release", "monitor", "alert", "job"}
+	concepts = []string{"project", "account", "event", "filter", "scrub", "artifact", "grouping", "ownership", "issue", "release", "monitor", "alert", "job"}
 	adapters = []string{"bus", "postgres", "blob", "spool", "disk", "outbound", "geo", "delivery/...", "embedded/..."}
 	plumbing = []string{"app", "httpx", "telemetry", "bindings", "symbol"}
 
@@ -26,8 +26,8 @@ var (
 		"fault": {}, "dsn": {}, "envelope": {"outcome"}, "outcome": {}, "quota": {"outcome"}, "search": {}, "seal": {}, "minidump": {}, "unreal": {},
 		"sourcemap": {}, "debugfile": {}, "proguard": {},
 		"project": {"dsn", "quota"}, "account": {"project"}, "event": {}, "filter": {"event"}, "scrub": {"event"},
-		"artifact": {"event", "sourcemap"}, "grouping": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
-		"job":   {},
+		"job":      {},
+		"artifact": {"event", "sourcemap"}, "grouping": {"event"}, "ownership": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
 		"alert": {"issue", "monitor"},
 		"bus":   {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},
 		"delivery": {"alert", "issue", "outbound", "seal"}, "embedded": {"bus", "disk"},

@@ -10,7 +10,8 @@ type Action struct {
 	Snooze     *Snooze     // with Status Archived: when the issue comes back
 	Assignee   *string     // "user:7", "team:3"; empty unassigns
 	Priority   *Priority
-	Single     bool // one issue was named rather than a selection: unresolving looks at its age
+	Unless     int64 // what the issue's version must be, so that a stale view changes nothing; 0: any
+	Single     bool  // one issue was named rather than a selection: unresolving looks at its age
 }
 
 // Resolution says how far a resolution reaches and by whom it was made. It is stored while the
@@ -20,6 +21,9 @@ type Resolution struct {
 	InRelease     string `json:"in_release,omitempty"`      // events of older releases do not regress
 	InNextRelease bool   `json:"in_next_release,omitempty"` // nor do those of AfterRelease and older
 	AfterRelease  string `json:"after_release,omitempty"`   // newest release at the time, for InNextRelease
+	InCommit      string `json:"in_commit,omitempty"`       // until a release has the commit, nothing regresses
+	Repository    string `json:"repository,omitempty"`      // of InCommit
+	ByAge         bool   `json:"by_age,omitempty"`          // nobody saw it for long; the next event regresses
 	User          int64  `json:"user,omitempty"`            // who resolved it; zero: a rule or the API
 }
 
@@ -28,18 +32,22 @@ type Resolution struct {
 // Rule: getsentry/sentry src/sentry/models/groupsnooze.py
 type Snooze struct {
 	Until      *time.Time `json:"until,omitempty"`
-	Count      int64      `json:"count,omitempty"`      // times seen from now on
-	UserCount  int64      `json:"user_count,omitempty"` // users affected from now on
-	Escalating bool       `json:"escalating,omitempty"` // when it is seen far more often than before
-	BaseCount  int64      `json:"base_count,omitempty"` // times seen when it was archived; filled in by Apply
-	BaseUsers  int64      `json:"base_users,omitempty"` // likewise users
+	Count      int64      `json:"count,omitempty"`       // times seen from now on
+	Window     int64      `json:"window,omitempty"`      // minutes: Count within any so many of them
+	UserCount  int64      `json:"user_count,omitempty"`  // users affected from now on
+	UserWindow int64      `json:"user_window,omitempty"` // minutes: UserCount within any so many of them
+	Escalating bool       `json:"escalating,omitempty"`  // when an hour sees more events than Forecast
+	Forecast   int64      `json:"forecast,omitempty"`    // events of an hour; see the function Forecast
+	ForecastAt *time.Time `json:"forecast_at,omitempty"` // when it was computed; nil: not yet
+	BaseCount  int64      `json:"base_count,omitempty"`  // times seen when it was archived; filled in by Apply
+	BaseUsers  int64      `json:"base_users,omitempty"`  // likewise users
 }
 
 // ActivityType names an entry of an issue's history. The words are the wire's.
 // Rule: getsentry/sentry src/sentry/types/activity.py
 type ActivityType string
 
-// The entries that are written today.
+// The entries of a history.
 const (
 	ActivityFirstSeen          ActivityType = "first_seen"
 	ActivityResolved           ActivityType = "set_resolved"
@@ -52,7 +60,23 @@ const (
 	ActivityPriority           ActivityType = "set_priority"
 	ActivityEscalating         ActivityType = "set_escalating"
 	ActivityOngoing            ActivityType = "auto_set_ongoing"
+	ActivityResolvedByAge      ActivityType = "set_resolved_by_age"
+	ActivityResolvedInCommit   ActivityType = "set_resolved_in_commit"
+	ActivityNote               ActivityType = "note"
+	ActivityPublic             ActivityType = "set_public"
+	ActivityPrivate            ActivityType = "set_private"
+	ActivityReviewed           ActivityType = "mark_reviewed"
 	ActivityMerge              ActivityType = "merge"
 	ActivityUnmergeSource      ActivityType = "unmerge_source"
 	ActivityUnmergeDestination ActivityType = "unmerge_destination"
+)
+
+// Why a member is subscribed to an issue. The words are stored and are the wire's.
+// Rule: getsentry/sentry src/sentry/notifications/types.py (GroupSubscriptionReason)
+const (
+	ReasonComment   = "comment"
+	ReasonAssigned  = "assigned"
+	ReasonBookmark  = "bookmark"
+	ReasonStatus    = "status_change"
+	ReasonMentioned = "mentioned"
 )

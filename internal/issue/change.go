@@ -39,7 +39,7 @@ func (k ChangeKind) ByEvent() bool {
 // Change is what an entry of an issue's history is to rules; empty when they are not asked.
 func (t ActivityType) Change() ChangeKind {
 	switch t {
-	case ActivityResolved, ActivityResolvedInRelease:
+	case ActivityResolved, ActivityResolvedInRelease, ActivityResolvedInCommit, ActivityResolvedByAge:
 		return ChangeResolved
 	case ActivityUnresolved:
 		return ChangeUnresolved
@@ -51,6 +51,8 @@ func (t ActivityType) Change() ChangeKind {
 		return ChangeUnassigned
 	case ActivityPriority:
 		return ChangePriority
+	case ActivityNote:
+		return ChangeCommented
 	}
 	return ""
 }

@@ -1,6 +1,8 @@
 package issue
 
 import (
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -21,6 +23,8 @@ type State struct {
 	Resolution *Resolution // while resolved; nil for a plain one
 	Snooze     *Snooze     // while archived until a condition
 	Priority   Priority
+	Initial    Priority  // what Priority was at first; zero: not known
+	Locked     bool      // Priority was set by hand and does not change by itself
 	Assignee   string    // "user:7", "team:3", empty
 	StatusAt   time.Time // last change of status; zero when it never changed
 	FirstSeen  time.Time
@@ -43,20 +47,76 @@ func Apply(s State, a Action, user int64, now time.Time) (State, []Activity, err
 		}
 		s = next
 	}
-	if a.Priority != nil && *a.Priority != s.Priority {
-		s.Priority = *a.Priority
-		acts = append(acts, Activity{ActivityPriority, map[string]any{"priority": s.Priority.String()}})
+	if a.Priority != nil && (*a.Priority != s.Priority || !s.Locked) {
+		s.Locked = true
+		s, acts = s.prioritize(*a.Priority, "", acts)
 	}
-	if a.Assignee != nil && *a.Assignee != s.Assignee {
-		s.Assignee = *a.Assignee
-		if s.Assignee == "" {
-			acts = append(acts, Activity{ActivityUnassigned, nil})
-		} else {
-			acts = append(acts, Activity{ActivityAssigned, map[string]any{"assignee": s.Assignee}})
-		}
+	if a.Assignee != nil {
+		s, acts = s.assign(*a.Assignee, acts)
 	}
 	return s, acts, nil
 }
+
+// prioritize changes the priority. reason is what did it; empty: who is named beside the activity.
+func (s State) prioritize(p Priority, reason string, acts []Activity) (State, []Activity) {
+	if p == s.Priority && reason != "" {
+		return s, acts
+	}
+	s.Priority = p
+	data := map[string]any{"priority": p.String()}
+	if reason != "" {
+		data["reason"] = reason
+	}
+	return s, append(acts, Activity{ActivityPriority, data})
+}
+
+func (s State) assign(to string, acts []Activity) (State, []Activity) {
+	if to == s.Assignee {
+		return s, acts
+	}
+	s.Assignee = to
+	if to == "" {
+		return s, append(acts, Activity{ActivityUnassigned, nil})
+	}
+	return s, append(acts, Activity{ActivityAssigned, assigned(to)})
+}
+
+// assigned is an assignment as histories tell it.
+func assigned(to string) map[string]any {
+	kind, id, _ := strings.Cut(to, ":")
+	return map[string]any{"assignee": id, "assigneeType": kind}
+}
+
+// AssignBy assigns an issue that nobody has to the owner whom a rule of the integration names.
+func (s State) AssignBy(owner, integration, rule string) (State, []Activity) {
+	if s.Assignee != "" || owner == "" {
+		return s, nil
+	}
+	s, acts := s.assign(owner, nil)
+	acts[0].Data["integration"], acts[0].Data["rule"] = integration, rule
+	return s, acts
+}
+
+// Restore puts an issue back to where it was before a change by hand, and tells so. What events
+// changed meanwhile, its counts, stays.
+func (s State) Restore(before State, now time.Time) (State, []Activity) {
+	var acts []Activity
+	if s.Status != before.Status || s.Substatus != before.Substatus || !sameAs(s.Resolution, before.Resolution) || !sameAs(s.Snooze, before.Snooze) {
+		s.Status, s.Substatus, s.Resolution, s.Snooze, s.StatusAt = before.Status, before.Substatus, before.Resolution, before.Snooze, before.StatusAt
+		if s.StatusAt.IsZero() {
+			s.StatusAt = now
+		}
+		types := map[Status]ActivityType{Unresolved: ActivityUnresolved, Resolved: ActivityResolved, Archived: ActivityArchived}
+		acts = append(acts, Activity{types[s.Status], map[string]any{"undo": true}})
+	}
+	if s.Priority != before.Priority || s.Locked != before.Locked {
+		s.Locked = before.Locked
+		s, acts = s.prioritize(before.Priority, "", acts)
+	}
+	return s.assign(before.Assignee, acts)
+}
+
+func sameAs[T any](a, b *T) bool { return reflect.DeepEqual(a, b) }
 
 func (a Action) validate(s State) error {
 	status := s.Status
@@ -70,6 +130,8 @@ func (a Action) validate(s State) error {
 		return fault.New(fault.Invalid, "only a resolved issue has a resolution")
 	case a.Snooze != nil && status != Archived:
 		return fault.New(fault.Invalid, "only an archived issue has conditions that lift it")
+	case a.Snooze != nil && (a.Snooze.Window > 0 && a.Snooze.Count == 0 || a.Snooze.UserWindow > 0 && a.Snooze.UserCount == 0):
+		return fault.New(fault.Invalid, "a window goes with a count")
 	case a.Resolution != nil && a.Resolution.InRelease != "" && a.Resolution.InNextRelease:
 		return fault.New(fault.Invalid, "an issue is resolved in a release or in the next one, not both")
 	}
@@ -114,7 +176,16 @@ func (s State) resolve(before State, r *Resolution, user int64) (State, *Activit
 	if r.InNextRelease {
 		return s, &Activity{ActivityResolvedInRelease, map[string]any{"version": "", "inNextRelease": true, "current_release_version": r.AfterRelease}}
 	}
-	if r.InRelease == "" {
+	switch {
+	case r.InCommit != "":
+		data := map[string]any{"commit": map[string]any{"id": r.InCommit, "repository": map[string]any{"name": r.Repository}}}
+		if r.InRelease != "" {
+			data["version"] = r.InRelease
+		}
+		return s, &Activity{ActivityResolvedInCommit, data}
+	case r.ByAge:
+		return s, &Activity{ActivityResolvedByAge, map[string]any{}}
+	case r.InRelease == "":
 		return s, &Activity{ActivityResolved, nil}
 	}
 	return s, &Activity{ActivityResolvedInRelease, map[string]any{"version": r.InRelease}}
@@ -124,6 +195,9 @@ func (s State) resolve(before State, r *Resolution, user int64) (State, *Activit
 // is one, else for ever.
 func (s State) archive(before State, a Action) (State, *Activity) {
 	data := map[string]any{}
+	if a.Snooze == nil && a.Substatus != nil && *a.Substatus == UntilEscalating {
+		a.Snooze = &Snooze{Escalating: true}
+	}
 	switch {
 	case a.Substatus != nil:
 		s.Substatus = *a.Substatus
@@ -134,19 +208,13 @@ func (s State) archive(before State, a Action) (State, *Activity) {
 	default:
 		s.Substatus = Forever
 	}
+	if before.Status == Archived && before.Substatus == UntilEscalating && s.Substatus == UntilEscalating && *a.Snooze == (Snooze{Escalating: true}) {
+		return before, nil
+	}
 	if a.Snooze != nil {
 		snooze := *a.Snooze
 		snooze.BaseCount, snooze.BaseUsers = s.TimesSeen, s.UserCount
-		s.Snooze = &snooze
-		if snooze.Until != nil {
-			data["ignoreUntil"] = *snooze.Until
-		}
-		if snooze.Count > 0 {
-			data["ignoreCount"] = snooze.Count
-		}
-		if snooze.UserCount > 0 {
-			data["ignoreUserCount"] = snooze.UserCount
-		}
+		s.Snooze, data = &snooze, snooze.data()
 	} else if before.Status == Archived && before.Substatus == s.Substatus {
 		return before, nil
 	}

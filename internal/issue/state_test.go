@@ -38,8 +38,8 @@ func TestResolveThenSightRegressesOnce(t *testing.T) {
 			next, step := issue.Sight(s, issue.Sighting{At: now, EventID: "e"}, nil)
 			if step.Change == issue.ChangeRegressed {
 				got++
-				if step.Activity == nil || step.Activity.Type != issue.ActivityRegression {
-					t.Fatalf("want an activity of the regression, got %+v", step.Activity)
+				if len(step.Activities) != 1 || step.Activities[0].Type != issue.ActivityRegression {
+					t.Fatalf("want an activity of the regression, got %+v", step.Activities)
 				}
 			}
 			if s = next; s.Status != issue.Unresolved {
@@ -121,12 +121,12 @@ func TestASnoozeIsLiftedByItsFirstCondition(t *testing.T) {
 		got, step := issue.Sight(s, issue.Sighting{At: c.at}, nil)
 		lifted, often := c.want != issue.UntilCondition, c.want == issue.Escalating
 		if got.Substatus != c.want || (step.Change == issue.ChangeReappeared) != lifted || step.Flags.HasReappeared != lifted ||
-			step.Flags.HasEscalated != often || (step.Activity != nil) != lifted {
+			step.Flags.HasEscalated != often || (step.Activities != nil) != lifted {
 			t.Errorf("%s: want %s, got %+v, %+v", c.name, c.want, got, step)
 		}
 	}
 	s := issue.State{Status: issue.Archived, Substatus: issue.Forever}
-	if got, step := issue.Sight(s, issue.Sighting{At: now}, nil); !cmp.Equal(got, s) || step != (issue.Step{}) {
+	if got, step := issue.Sight(s, issue.Sighting{At: now}, nil); !cmp.Equal(got, s) || step.Change != "" || step.Activities != nil {
 		t.Errorf("archived for ever: want no change, got %+v, %+v", got, step)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/release"
 )
 
 func sortByTime[T any](list []T, at func(T) time.Time) {
@@ -25,13 +26,13 @@ const MaxChanged = 1000
 const sqlIssuesForChange = `
 	select i.id, i.project_id, i.number, i.type, i.title, i.culprit, i.platform, i.logger, i.level, i.metadata,
 		i.status, i.substatus, i.priority, i.is_unhandled, i.first_seen, i.last_seen, i.times_seen, i.user_count,
-		i.first_release, i.last_release, i.assignee, i.version, i.resolution, i.snooze, i.status_at
+		i.first_release, i.last_release, i.assignee, i.version, i.resolution, i.snooze, i.status_at, i.priority_locked_at, i.initial_priority, i.share_id
 	from issues i where i.project_id = any(@projects::bigint[]) and i.id = any(@ids::bigint[])
 	order by i.project_id, i.id for update`
 
 const sqlChangeIssue = `
 	update issues set status = @status, substatus = @substatus, priority = @priority, assignee = nullif(@assignee::text, ''),
-		resolution = @resolution::text::jsonb, snooze = @snooze::text::jsonb, status_at = @status_at, version = version + 1
+		priority_locked_at = case when @locked::boolean then coalesce(priority_locked_at, @now::timestamptz) end, resolution = @resolution::text::jsonb, snooze = @snooze::text::jsonb, status_at = @status_at, version = version + 1
 	where project_id = @project and id = @id`
 
 const sqlInsertActivity = `
@@ -53,6 +54,11 @@ func (st *Store) ChangeIssues(ctx context.Context, org int64, ids []int64, a iss
 	if err := st.checkAssignee(ctx, org, a.Assignee); err != nil {
 		return nil, err
 	}
+	if a.Resolution != nil && a.Resolution.InCommit != "" {
+		if err := st.checkCommit(ctx, org, a.Resolution); err != nil {
+			return nil, err
+		}
+	}
 	var changed []IssueRow
 	err = retry(ctx, func() error {
 		return pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error {
@@ -63,6 +69,7 @@ func (st *Store) ChangeIssues(ctx context.Context, org int64, ids []int64, a iss
 	return changed, translate(err, "change issues of organization %d", org)
 }
 
+// changeIssues is ChangeIssues in a transaction, for what has been checked.
 func changeIssues(ctx context.Context, tx pgx.Tx, projects []project.Project, ids []int64, a issue.Action, user int64, now time.Time) ([]IssueRow, error) {
 	c := conditions{projects: projects}
 	rows, _ := tx.Query(ctx, sqlIssuesForChange, pgx.StrictNamedArgs{"projects": c.projectIDs(), "ids": ids})
@@ -73,16 +80,31 @@ func changeIssues(ctx context.Context, tx pgx.Tx, projects []project.Project, id
 	if err := oneProject(list, a); err != nil {
 		return nil, err
 	}
+	for i := range list {
+		if a.Unless != 0 && list[i].Version != a.Unless {
+			return nil, fault.New(fault.Conflict, "Issue %s was changed meanwhile: look at it again.", list[i].ShortID)
+		}
+	}
 	if len(list) > 0 && a.Resolution != nil {
-		if a.Resolution, err = knownRelease(ctx, tx, list[0].Project, *a.Resolution); err != nil {
+		if a.Resolution, err = knownRelease(ctx, tx, list[0].OrganizationID(projects), list[0].Project, *a.Resolution); err != nil {
 			return nil, err
 		}
 	}
 	b := &pgx.Batch{}
+	undo := NewID()
 	for i := range list {
-		if err := list[i].queueChange(b, a, user, now, c.organization(list[i].Project)); err != nil {
+		before := list[i].state()
+		after, acts, err := issue.Apply(before, a, user, now)
+		if err != nil {
 			return nil, err
 		}
+		if err := list[i].queueState(b, before, after, acts, user, now, c.organization(list[i].Project)); err != nil {
+			return nil, err
+		}
+		if err := list[i].queueUndo(b, undo, before, acts, user); err != nil {
+			return nil, err
+		}
+		list[i].queueSubscriptions(b, a, acts, user)
 	}
 	if b.Len() == 0 {
 		return list, nil
@@ -103,20 +125,57 @@ func oneProject(list []IssueRow, a issue.Action) error {
 	return nil
 }
 
-const sqlLatestRelease = `
-	select version from releases where project_id = @project order by first_seen desc, version desc limit 1`
-
 const sqlHasRelease = `select exists (select from releases where project_id = @project and version = @version)`
 
-// knownRelease fills in the newest release, and refuses a release the project does not have.
-func knownRelease(ctx context.Context, tx pgx.Tx, project int64, r issue.Resolution) (*issue.Resolution, error) {
-	if r.InNextRelease || r.InRelease == "latest" {
-		var latest string
-		if err := tx.QueryRow(ctx, sqlLatestRelease, pgx.StrictNamedArgs{"project": project}).Scan(&latest); err != nil {
-			if fault.KindOf(translate(err, "")) == fault.Unknown {
-				return nil, fault.New(fault.Invalid, "No release data present in the system.")
-			}
+const sqlNewestReleases = `
+	select version, coalesce(released_at, created_at) as first_seen from releases
+	where project_id = @project order by coalesce(released_at, created_at) desc, version desc limit 10`
+
+const sqlGreatestRelease = `
+	select version from releases where project_id = @project and sort_key is not null order by sort_key desc limit 1`
+
+// newestRelease is the newest release of a project: the greatest version where it names its
+// releases so, else that of the latest date. found is false when it has none.
+func newestRelease(ctx context.Context, tx pgx.Tx, project int64) (version string, found bool, err error) {
+	args := pgx.StrictNamedArgs{"project": project}
+	rows, _ := tx.Query(ctx, sqlNewestReleases, args)
+	newest, err := pgx.CollectRows(rows, pgx.RowToStructByName[release.Seen])
+	if err != nil || len(newest) == 0 {
+		return "", false, err
+	}
+	if !release.FollowsSemver(newest) {
+		return newest[0].Version, true, nil
+	}
+	err = tx.QueryRow(ctx, sqlGreatestRelease, args).Scan(&version)
+	return version, true, err
+}
+
+// LatestRelease is the newest release of a project; empty: it has none.
+func (st *Store) LatestRelease(ctx context.Context, project int64) (version string, err error) {
+	err = st.read(ctx, func(tx pgx.Tx) error {
+		version, _, err = newestRelease(ctx, tx, project)
+		return err
+	})
+	return version, translate(err, "find the latest release of project %d", project)
+}
+
+// knownRelease fills in the newest release, or the one that has the commit, and refuses a release
+// the project does not have.
+func knownRelease(ctx context.Context, tx pgx.Tx, org, project int64, r issue.Resolution) (*issue.Resolution, error) {
+	if r.InCommit != "" && r.InRelease == "" {
+		err := tx.QueryRow(ctx, sqlReleaseOfCommit, pgx.StrictNamedArgs{"org": org, "project": project, "sha": r.InCommit, "repository": r.Repository}).Scan(&r.InRelease)
+		if err != nil && fault.KindOf(translate(err, "")) != fault.Unknown {
 			return nil, err
+		}
+		return &r, nil // without a release until one has the commit
+	}
+	if r.InNextRelease || r.InRelease == "latest" {
+		latest, found, err := newestRelease(ctx, tx, project)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return nil, fault.New(fault.Invalid, "No release data present in the system.")
 		}
 		if r.InNextRelease {
 			r.AfterRelease = latest
@@ -135,16 +194,40 @@ func knownRelease(ctx context.Context, tx pgx.Tx, project int64, r issue.Resolut
 	return &r, nil
 }
 
-// queueChange applies the action to the row, and queues what must be written when it changed it.
-func (r *IssueRow) queueChange(b *pgx.Batch, a issue.Action, user int64, now time.Time, org string) error {
-	before := issue.State{Status: r.Status, Substatus: r.Substatus, Resolution: r.Resolution, Snooze: r.Snooze, Priority: r.Priority,
-		Assignee: r.Assignee, FirstSeen: r.FirstSeen, TimesSeen: r.TimesSeen, UserCount: r.UserCount}
-	if r.StatusAt != nil {
-		before.StatusAt = *r.StatusAt
+// checkCommit refuses a commit that no release of the organization told of, and completes its hash.
+func (st *Store) checkCommit(ctx context.Context, org int64, r *issue.Resolution) error {
+	err := st.db.QueryRow(ctx, sqlHasCommit, pgx.StrictNamedArgs{"org": org, "sha": r.InCommit, "repository": r.Repository}).Scan(&r.InCommit)
+	if err = translate(err, "find a commit"); fault.KindOf(err) == fault.Unknown {
+		return fault.New(fault.Invalid, "Unable to find the given commit.")
 	}
-	s, acts, err := issue.Apply(before, a, user, now)
-	if err != nil || len(acts) == 0 {
-		return err
+	return err
+}
+
+// OrganizationID is that of the row's project, which is one of the list.
+func (r *IssueRow) OrganizationID(projects []project.Project) int64 {
+	for i := range projects {
+		if projects[i].ID == r.Project {
+			return projects[i].OrganizationID
+		}
+	}
+	return 0
+}
+
+// state is what decides the issue's next step.
+func (r *IssueRow) state() issue.State {
+	s := issue.State{Status: r.Status, Substatus: r.Substatus, Resolution: r.Resolution, Snooze: r.Snooze, Priority: r.Priority, Initial: r.InitialPriority,
+		Locked: r.PriorityLockedAt != nil, Assignee: r.Assignee, FirstSeen: r.FirstSeen, TimesSeen: r.TimesSeen, UserCount: r.UserCount}
+	if r.StatusAt != nil {
+		s.StatusAt = *r.StatusAt
+	}
+	return s
+}
+
+// queueState queues what must be written when activities tell that the state changed, and takes
+// the row along.
+func (r *IssueRow) queueState(b *pgx.Batch, before, s issue.State, acts []issue.Activity, user int64, now time.Time, org string) error {
+	if len(acts) == 0 {
+		return nil
 	}
 	resolution, err1 := optionalJSON(s.Resolution)
 	snooze, err2 := optionalJSON(s.Snooze)
@@ -156,18 +239,15 @@ func (r *IssueRow) queueChange(b *pgx.Batch, a issue.Action, user int64, now tim
 	if !s.StatusAt.IsZero() {
 		r.StatusAt = &s.StatusAt
 	}
-	b.Queue(sqlChangeIssue, pgx.StrictNamedArgs{"status": r.Status, "substatus": r.Substatus, "priority": r.Priority, "assignee": r.Assignee,
-		"resolution": resolution, "snooze": snooze, "status_at": r.StatusAt, "project": r.Project, "id": r.ID})
+	if r.PriorityLockedAt = nil; s.Locked {
+		r.PriorityLockedAt = &now
+	}
+	b.Queue(sqlChangeIssue, pgx.StrictNamedArgs{"status": r.Status, "substatus": r.Substatus, "priority": r.Priority, "assignee": r.Assignee, "locked": s.Locked,
+		"now": now, "resolution": resolution, "snooze": snooze, "status_at": r.StatusAt, "project": r.Project, "id": r.ID})
 	for _, act := range acts {
-		data, err := json.Marshal(act.Data)
-		if err != nil {
+		if err := queueActivity(b, r.Project, r.ID, act, user, now); err != nil {
 			return err
 		}
-		if act.Data == nil {
-			data = []byte("{}")
-		}
-		b.Queue(sqlInsertActivity, pgx.StrictNamedArgs{"project": r.Project, "id": NewID(), "issue": r.ID, "type": act.Type, "user": user,
-			"data": string(data), "at": now})
 		if kind := act.Type.Change(); kind != "" {
 			c := r.change(kind, org, user, now)
 			c.BecameHigh = before.Priority != issue.High && r.Priority == issue.High
@@ -176,6 +256,19 @@ func (r *IssueRow) queueChange(b *pgx.Batch, a issue.Action, user int64, now tim
 			}
 		}
 	}
+	return nil
+}
+
+// queueActivity adds an entry to an issue's history.
+func queueActivity(b *pgx.Batch, project, id int64, act issue.Activity, user int64, now time.Time) error {
+	data, err := json.Marshal(act.Data)
+	if err != nil {
+		return err
+	}
+	if act.Data == nil {
+		data = []byte("{}")
+	}
+	b.Queue(sqlInsertActivity, pgx.StrictNamedArgs{"project": project, "id": NewID(), "issue": id, "type": act.Type, "user": user, "data": string(data), "at": now})
 	return nil
 }
 
@@ -210,6 +303,12 @@ func (st *Store) checkAssignee(ctx context.Context, org int64, assignee *string)
 		return nil
 	}
 	kind, number, _ := strings.Cut(*assignee, ":")
+	if kind == "team" {
+		if t, err := st.Team(ctx, org, number, 0); err != nil || strconv.FormatInt(t.ID, 10) != number {
+			return fault.New(fault.Invalid, "Cannot assign to a team without access to the project")
+		}
+		return nil
+	}
 	user, err := strconv.ParseInt(number, 10, 64)
 	if kind != "user" || err != nil {
 		return fault.New(fault.Invalid, "Cannot assign to non-team member")

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/tocsin-dev/tocsin/internal/release"
 )
 
 const (
@@ -122,8 +124,9 @@ const (
 			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
 
 	sqlFoldVersions = `
-		insert into releases as t (project_id, version, times_seen, first_seen, last_seen, new_issues)
-		select @project::bigint, d.* from unnest(@texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[], @issues::bigint[]) as d
+		insert into releases as t (project_id, version, times_seen, first_seen, last_seen, new_issues, sort_key, created_at)
+		select @project::bigint, d.version, d.n, d.first, d.last, d.made, d.key, d.first
+		from unnest(@texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[], @issues::bigint[], @keys::bytea[]) as d(version, n, first, last, made, key)
 		on conflict (project_id, version) do update set times_seen = t.times_seen + excluded.times_seen, new_issues = t.new_issues + excluded.new_issues,
 			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
 
@@ -167,10 +170,10 @@ func (f *facts) queue(b *pgx.Batch, project int64) {
 	put(sqlFoldTags, len(f.tags), pgx.StrictNamedArgs{"issues": c.issues, "keys": c.keys, "texts": c.texts, "counts": c.counts, "firsts": c.firsts, "lasts": c.lasts})
 	c = columns{}
 	for _, k := range slices.Sorted(maps.Keys(f.versions)) {
-		c.texts, c.issues = append(c.texts, k), append(c.issues, f.versions[k].newIssues)
+		c.texts, c.issues, c.sorts = append(c.texts, k), append(c.issues, f.versions[k].newIssues), append(c.sorts, release.SortKey(k))
 		c.span(f.versions[k].span)
 	}
-	put(sqlFoldVersions, len(f.versions), pgx.StrictNamedArgs{"texts": c.texts, "counts": c.counts, "firsts": c.firsts, "lasts": c.lasts, "issues": c.issues})
+	put(sqlFoldVersions, len(f.versions), pgx.StrictNamedArgs{"texts": c.texts, "counts": c.counts, "firsts": c.firsts, "lasts": c.lasts, "issues": c.issues, "keys": c.sorts})
 	c = columns{}
 	for _, k := range slices.Sorted(maps.Keys(f.names)) {
 		c.texts = append(c.texts, k)
@@ -184,6 +187,7 @@ type columns struct {
 	issues, counts       []int64
 	keys, texts          []string
 	hours, firsts, lasts []time.Time
+	sorts                [][]byte
 }
 
 func (c *columns) span(s span) {

@@ -19,7 +19,7 @@ func errNoResource() error { return fault.New(fault.Unknown, "The requested reso
 const sqlIssueByID = `
 	select i.id, i.project_id, i.number, i.type, i.title, i.culprit, i.platform, i.logger, i.level, i.metadata,
 		i.status, i.substatus, i.priority, i.is_unhandled, i.first_seen, i.last_seen, i.times_seen, i.user_count,
-		i.first_release, i.last_release, i.assignee, i.version, i.resolution, i.snooze, i.status_at
+		i.first_release, i.last_release, i.assignee, i.version, i.resolution, i.snooze, i.status_at, i.priority_locked_at, i.initial_priority, i.share_id
 	from issues i where i.project_id = any(@projects::bigint[]) and i.id = any(@ids::bigint[])`
 
 const sqlRedirects = `
@@ -209,15 +209,6 @@ const sqlActivities = `
 // Activities lists what happened to an issue, newest first, at most 100.
 func (st *Store) Activities(ctx context.Context, project, issue int64, limit int) ([]Activity, error) {
 	rows, _ := st.db.Query(ctx, sqlActivities, pgx.StrictNamedArgs{"project": project, "issue": issue, "limit": min(limit, 100)})
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a Activity, err error) {
-		var who Person
-		if err := row.Scan(&a.ID, &a.Type, &a.Data, &a.CreatedAt, &who.ID, &who.Name, &who.Email); err != nil {
-			return a, err
-		}
-		if who.ID != 0 {
-			a.User = &who
-		}
-		return a, nil
-	})
+	list, err := pgx.CollectRows(rows, scanActivity)
 	return list, translate(err, "list the activities of issue %d", issue)
 }

@@ -38,7 +38,7 @@ var sortColumns = map[IssueSort]string{
 // issueFields are the columns of listedIssue, from issues i.
 const issueFields = `i.id, i.project_id, i.number, i.type, i.title, i.culprit, i.platform, i.logger, i.level, i.metadata,
 	i.status, i.substatus, i.priority, i.is_unhandled, i.first_seen, i.last_seen, i.times_seen, i.user_count,
-	i.first_release, i.last_release, i.assignee, i.version, i.resolution, i.snooze, i.status_at`
+	i.first_release, i.last_release, i.assignee, i.version, i.resolution, i.snooze, i.status_at, i.priority_locked_at, i.initial_priority, i.share_id`
 
 type listedIssue struct {
 	ID           int64
@@ -66,7 +66,12 @@ type listedIssue struct {
 	Resolution   *issue.Resolution
 	Snooze       *issue.Snooze
 	StatusAt     *time.Time
-	Hits         int // of the whole list; only lists have it
+
+	PriorityLockedAt *time.Time
+	InitialPriority  issue.Priority
+	ShareID          *string
+
+	Hits int // of the whole list; only lists have it
 }
 
 func (r *listedIssue) row(p project.Project) (IssueRow, error) {
@@ -75,7 +80,8 @@ func (r *listedIssue) row(p project.Project) (IssueRow, error) {
 		Level: event.Level(r.Level), Status: r.Status, Substatus: r.Substatus, Priority: r.Priority, IsUnhandled: r.IsUnhandled,
 		FirstSeen: r.FirstSeen, LastSeen: r.LastSeen, TimesSeen: r.TimesSeen, UserCount: r.UserCount,
 		FirstRelease: text(r.FirstRelease), LastRelease: text(r.LastRelease), Assignee: text(r.Assignee),
-		Version: r.Version, Resolution: r.Resolution, Snooze: r.Snooze, StatusAt: r.StatusAt}
+		Version: r.Version, Resolution: r.Resolution, Snooze: r.Snooze, StatusAt: r.StatusAt,
+		PriorityLockedAt: r.PriorityLockedAt, InitialPriority: r.InitialPriority, ShareID: text(r.ShareID)}
 	if err := json.Unmarshal(r.Metadata, &out.Metadata); err != nil {
 		return out, fault.Wrap(err, fault.Internal, "the metadata of issue %d cannot be read", r.ID)
 	}

@@ -66,6 +66,11 @@ type IssueRow struct {
 	Resolution   *issue.Resolution
 	Snooze       *issue.Snooze
 	StatusAt     *time.Time // last change of status
+
+	PriorityLockedAt *time.Time     // nil: the priority changes by itself
+	InitialPriority  issue.Priority // zero: not known
+	ShareID          string         // empty: only members see it
+	Undo             int64          // of a change just made: what UndoChange takes; zero: nothing changed
 }
 
 // IssuePage is one page of an issue list.

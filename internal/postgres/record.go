@@ -44,8 +44,9 @@ type Record struct {
 	// FormerHashes are those under the version of grouping before: they find an issue that none of
 	// Hashes does, and join an issue that is made.
 	FormerHashes [][16]byte
-	Thinning     Thinning // by which the project keeps fewer than it counts
-	Payload      []byte   // canonical JSON
+	Thinning     Thinning     // by which the project keeps fewer than it counts
+	Payload      []byte       // canonical JSON
+	Event        *event.Event // what Payload was made of; ownership rules look at it, nil: at nothing
 }
 
 // Recorded is what became of a batch.
@@ -77,7 +78,7 @@ func (st *Store) RecordEvents(ctx context.Context, records []Record) (Recorded, 
 	encoders := st.blockEncoders(ctx, r.unique)
 	r.compress(encoders)
 	err := retry(ctx, func() error {
-		err := pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error { return r.run(ctx, tx) })
+		err := pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error { return r.run(ctx, tx, st) })
 		if errors.Is(err, errLostDictionary) { // the database is an older one than it was
 			st.dictionaries.forget()
 			r.compress(nil)
@@ -124,6 +125,7 @@ type recording struct {
 	stale   bool                  // without is wrong
 	claims  []claim               // hashes that were unknown
 	order   map[int64]issue.Order // by project
+	owners  map[int64]*owners     // by project of new issues
 	facts   map[int64]*facts
 	tally   map[outcome.Key]int64
 	changes []issue.Change
@@ -245,11 +247,11 @@ func byReceipt(records []*Record) []*Record {
 }
 
 // run is one attempt: look, decide, write.
-func (r *recording) run(ctx context.Context, tx pgx.Tx) error {
+func (r *recording) run(ctx context.Context, tx pgx.Tx, st *Store) error {
 	r.now = time.Now().UTC().Truncate(time.Microsecond)
 	r.fresh, r.claims, r.changes, r.acts, r.done = nil, nil, nil, nil, Recorded{}
 	r.issues, r.byHash, r.discard, r.stale = map[issueRef]*sighted{}, map[hashRef]*sighted{}, map[hashRef]bool{}, false
-	r.facts, r.tally, r.order = map[int64]*facts{}, map[outcome.Key]int64{}, nil
+	r.facts, r.tally, r.order, r.owners = map[int64]*facts{}, map[outcome.Key]int64{}, nil, nil
 	for _, b := range r.blocks {
 		b.used = false
 	}
@@ -260,7 +262,7 @@ func (r *recording) run(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	r.assign()
-	if err := r.prepare(ctx, tx); err != nil {
+	if err := r.prepare(ctx, tx, st); err != nil {
 		return err
 	}
 	if r.decide(); r.stale {
@@ -279,7 +281,8 @@ const (
 	sqlLockIssues = `
 		select h.hash, i.project_id, i.id, i.number, i.type, i.level, i.platform, i.logger, i.title, i.culprit, i.metadata,
 			i.status, i.substatus, i.priority, i.is_unhandled, i.first_seen, i.last_seen, i.times_seen, i.user_count,
-			coalesce(i.last_release, '') as last_release, coalesce(i.assignee, '') as assignee, i.resolution, i.snooze, i.status_at, i.version
+			coalesce(i.last_release, '') as last_release, coalesce(i.assignee, '') as assignee, i.resolution, i.snooze, i.status_at, i.version,
+			i.priority_locked_at is not null as locked, i.initial_priority
 		from unnest(@projects::bigint[], @hashes::bytea[]) as w(project_id, hash)
 		join issue_hashes h on h.project_id = w.project_id and h.hash = w.hash
 		join issues i on i.project_id = h.project_id and i.id = h.issue_id

@@ -26,6 +26,8 @@ type sighted struct {
 	state   issue.State
 	records []*Record // in order of receipt
 	names   projectNames
+	owners  []string // whom ownership rules name
+	window  windowCounts
 	lost    bool // its project does not exist
 }
 
@@ -55,6 +57,8 @@ type issueRow struct {
 	Snooze      *issue.Snooze
 	StatusAt    *time.Time
 	Version     int64
+	Locked      bool
+	Initial     issue.Priority
 }
 
 func (r *recording) collectIssues(rows pgx.Rows) error {
@@ -62,13 +66,13 @@ func (r *recording) collectIssues(rows pgx.Rows) error {
 	var row issueRow
 	_, err := pgx.ForEachRow(rows, []any{&hash, &row.Project, &row.ID, &row.Number, &row.Type, &row.Level, &row.Platform, &row.Logger,
 		&row.Title, &row.Culprit, &row.Metadata, &row.Status, &row.Substatus, &row.Priority, &row.IsUnhandled, &row.FirstSeen, &row.LastSeen,
-		&row.TimesSeen, &row.UserCount, &row.LastRelease, &row.Assignee, &row.Resolution, &row.Snooze, &row.StatusAt, &row.Version}, func() error {
+		&row.TimesSeen, &row.UserCount, &row.LastRelease, &row.Assignee, &row.Resolution, &row.Snooze, &row.StatusAt, &row.Version, &row.Locked, &row.Initial}, func() error {
 		ref := issueRef{row.Project, row.ID}
 		s := r.issues[ref]
 		if s == nil {
 			s = &sighted{issueRow: row}
 			s.state = issue.State{Status: row.Status, Substatus: row.Substatus, Resolution: row.Resolution, Snooze: row.Snooze,
-				Priority: row.Priority, Assignee: row.Assignee, FirstSeen: row.FirstSeen, TimesSeen: row.TimesSeen, UserCount: row.UserCount}
+				Priority: row.Priority, Initial: row.Initial, Locked: row.Locked, Assignee: row.Assignee, FirstSeen: row.FirstSeen, TimesSeen: row.TimesSeen, UserCount: row.UserCount}
 			if row.StatusAt != nil {
 				s.state.StatusAt = *row.StatusAt
 			}
@@ -128,7 +132,8 @@ func (r *recording) known(rec *Record) *sighted {
 func newIssue(rec *Record) *sighted {
 	s := &sighted{isNew: true, issueRow: issueRow{Project: rec.Project, ID: NewID(), Type: string(rec.Type),
 		FirstSeen: rec.OccurredAt, LastSeen: rec.OccurredAt, Version: 1}}
-	s.state = issue.State{Status: issue.Unresolved, Substatus: issue.New, Priority: issue.PriorityOf(rec.Level), FirstSeen: rec.OccurredAt}
+	s.state = issue.State{Status: issue.Unresolved, Substatus: issue.New, Priority: issue.PriorityOf(rec.Level), Initial: issue.PriorityOf(rec.Level),
+		FirstSeen: rec.OccurredAt}
 	return s
 }
 
@@ -156,20 +161,23 @@ const (
 	sqlReleaseOrder = `
 		select p.id, r.version, r.first_seen, true
 		from unnest(@projects::bigint[]) as p(id) cross join lateral (
-			select version, first_seen from releases where project_id = p.id order by first_seen desc limit 10) as r
+			select version, coalesce(released_at, created_at) as first_seen from releases where project_id = p.id
+			order by coalesce(released_at, created_at) desc limit 10) as r
 		union all
-		select project_id, version, first_seen, false from releases
+		select project_id, version, coalesce(released_at, created_at), false from releases
 		where project_id = any(@projects::bigint[]) and version = any(@versions::text[])`
 )
 
 // prepare claims unknown hashes, numbers new issues, and reads what decisions need. Batches that
 // only add to unresolved issues, which are nearly all, need none of it.
-func (r *recording) prepare(ctx context.Context, tx pgx.Tx) error {
+func (r *recording) prepare(ctx context.Context, tx pgx.Tx, st *Store) error {
 	b := &pgx.Batch{}
 	r.queueHashes(b)
 	r.queueNumbers(b)
 	r.queueNames(b)
 	r.queueReleases(b)
+	r.queueWindows(b)
+	r.queueOwnership(b, st)
 	if b.Len() == 0 {
 		return nil
 	}
@@ -351,14 +359,19 @@ func (r *recording) sight(s *sighted, rec *Record) {
 			s.LastRelease = rec.Release
 		}
 	}
-	next, step := issue.Sight(s.state, issue.Sighting{At: rec.ReceivedAt, EventID: rec.ID.String(), Release: rec.Release}, r.order[s.Project])
+	e := issue.Sighting{At: rec.ReceivedAt, EventID: rec.ID.String(), Release: rec.Release}
+	e.WindowCount, e.WindowUsers = s.window.with(rec)
+	next, step := issue.Sight(s.state, e, r.order[s.Project])
 	s.state = next
+	if s.isNew && s.TimesSeen == 1 {
+		step.Activities = append(step.Activities, r.assignOwner(s, rec)...)
+	}
 	if s.isNew && s.TimesSeen == 1 {
 		step.Change, step.Flags = issue.ChangeNew, issue.Flags{IsNew: true, NewRelease: rec.Release != "", NewEnvironment: rec.Environment != "",
 			BecameHigh: s.state.Priority == issue.High}
 	}
-	if step.Activity != nil {
-		r.acts = append(r.acts, activityRow{project: s.Project, id: NewID(), issue: s.ID, Activity: *step.Activity})
+	for _, act := range step.Activities {
+		r.acts = append(r.acts, activityRow{project: s.Project, id: NewID(), issue: s.ID, Activity: act})
 		s.Version++
 	}
 	if step.Change != "" {
@@ -372,7 +385,7 @@ func (s *sighted) change(step issue.Step, rec *Record) issue.Change {
 		ID: NewID(), Kind: step.Change, Flags: step.Flags, Project: s.Project, ProjectSlug: s.names.slug, ProjectName: s.names.name, Org: s.names.org,
 		Issue: s.ID, ShortID: project.ShortID(s.names.slug, s.Number), Title: rec.Title, Culprit: rec.Culprit, Type: string(rec.Type),
 		Level: rec.Level.String(), Platform: rec.Platform, Logger: rec.Logger, Release: rec.Release, Environment: rec.Environment,
-		Status: s.state.Status.String(), Substatus: s.state.Substatus.String(), Priority: s.state.Priority.String(), Assignee: s.state.Assignee,
+		Status: s.state.Status.String(), Substatus: s.state.Substatus.String(), Priority: s.state.Priority.String(), Assignee: s.state.Assignee, Owners: s.owners,
 		EventID: rec.ID.String(), FirstSeen: s.FirstSeen, LastSeen: s.LastSeen, TimesSeen: s.TimesSeen, UserCount: s.UserCount, At: rec.ReceivedAt,
 	}
 }

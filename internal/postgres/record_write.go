@@ -41,26 +41,26 @@ func (r *recording) write(ctx context.Context, tx pgx.Tx) error {
 const (
 	sqlInsertIssues = `
 		insert into issues (project_id, id, number, type, level, platform, logger, title, culprit, metadata, status, substatus, priority,
-			is_unhandled, first_seen, last_seen, times_seen, first_release, last_release)
+			is_unhandled, first_seen, last_seen, times_seen, first_release, last_release, initial_priority, assignee)
 		select n.project_id, n.id, n.number, n.type, n.level, n.platform, n.logger, n.title, n.culprit, n.metadata::jsonb, n.status, n.substatus,
-			n.priority, n.is_unhandled, n.first_seen, n.last_seen, n.times_seen, nullif(n.first_release, ''), nullif(n.last_release, '')
+			n.priority, n.is_unhandled, n.first_seen, n.last_seen, n.times_seen, nullif(n.first_release, ''), nullif(n.last_release, ''), n.priority, nullif(n.assignee, '')
 		from unnest(@projects::bigint[], @ids::bigint[], @numbers::bigint[], @types::text[], @levels::smallint[], @platforms::text[], @loggers::text[],
 			@titles::text[], @culprits::text[], @metadata::text[], @statuses::smallint[], @substatuses::smallint[], @priorities::smallint[],
-			@unhandled::boolean[], @firsts::timestamptz[], @lasts::timestamptz[], @counts::bigint[], @first_releases::text[], @last_releases::text[])
+			@unhandled::boolean[], @firsts::timestamptz[], @lasts::timestamptz[], @counts::bigint[], @first_releases::text[], @last_releases::text[], @assignees::text[])
 			as n(project_id, id, number, type, level, platform, logger, title, culprit, metadata, status, substatus, priority,
-			is_unhandled, first_seen, last_seen, times_seen, first_release, last_release)`
+			is_unhandled, first_seen, last_seen, times_seen, first_release, last_release, assignee)`
 
 	// The rows are locked, so the values are final; what others may change meanwhile is not named.
 	sqlUpdateIssues = `
 		update issues i set level = n.level, platform = n.platform, logger = n.logger, title = n.title, culprit = n.culprit, metadata = n.metadata::jsonb,
-			status = n.status, substatus = n.substatus, is_unhandled = n.is_unhandled, first_seen = n.first_seen, last_seen = n.last_seen,
+			status = n.status, substatus = n.substatus, priority = n.priority, is_unhandled = n.is_unhandled, first_seen = n.first_seen, last_seen = n.last_seen,
 			times_seen = n.times_seen, last_release = nullif(n.last_release, ''), resolution = n.resolution::jsonb, snooze = n.snooze::jsonb,
 			status_at = n.status_at, version = n.version
 		from unnest(@projects::bigint[], @ids::bigint[], @levels::smallint[], @platforms::text[], @loggers::text[],
-			@titles::text[], @culprits::text[], @metadata::text[], @statuses::smallint[], @substatuses::smallint[],
+			@titles::text[], @culprits::text[], @metadata::text[], @statuses::smallint[], @substatuses::smallint[], @priorities::smallint[],
 			@unhandled::boolean[], @firsts::timestamptz[], @lasts::timestamptz[], @counts::bigint[], @last_releases::text[],
 			@resolutions::text[], @snoozes::text[], @status_ats::timestamptz[], @versions::bigint[])
-			as n(project_id, id, level, platform, logger, title, culprit, metadata, status, substatus,
+			as n(project_id, id, level, platform, logger, title, culprit, metadata, status, substatus, priority,
 			is_unhandled, first_seen, last_seen, times_seen, last_release, resolution, snooze, status_at, version)
 		where i.project_id = n.project_id and i.id = n.id`
 )
@@ -69,7 +69,7 @@ const (
 type issueColumns struct {
 	projects, ids, numbers, counts, versions              []int64
 	types, platforms, loggers, titles, culprits, metadata []string
-	firstReleases, lastReleases                           []string
+	firstReleases, lastReleases, assignees                []string
 	levels, statuses, substatuses, priorities             []int16
 	unhandled                                             []bool
 	firsts, lasts                                         []time.Time
@@ -83,6 +83,7 @@ func (c *issueColumns) add(s *sighted) error {
 	c.types, c.platforms, c.loggers = append(c.types, s.Type), append(c.platforms, s.Platform), append(c.loggers, s.Logger)
 	c.titles, c.culprits, c.metadata = append(c.titles, s.Title), append(c.culprits, s.Culprit), append(c.metadata, string(s.Metadata))
 	c.firstReleases, c.lastReleases = append(c.firstReleases, s.records[0].Release), append(c.lastReleases, s.LastRelease)
+	c.assignees = append(c.assignees, s.state.Assignee)
 	c.levels, c.statuses = append(c.levels, int16(s.Level)), append(c.statuses, int16(s.state.Status))
 	c.substatuses, c.priorities = append(c.substatuses, int16(s.state.Substatus)), append(c.priorities, int16(s.state.Priority))
 	c.unhandled, c.firsts, c.lasts = append(c.unhandled, s.IsUnhandled), append(c.firsts, s.FirstSeen), append(c.lasts, s.LastSeen)
@@ -129,12 +130,12 @@ func (r *recording) queueIssues(b *pgx.Batch) error {
 		b.Queue(sqlInsertIssues, pgx.StrictNamedArgs{"projects": c.projects, "ids": c.ids, "numbers": c.numbers, "types": c.types, "levels": c.levels,
 			"platforms": c.platforms, "loggers": c.loggers, "titles": c.titles, "culprits": c.culprits, "metadata": c.metadata, "statuses": c.statuses,
 			"substatuses": c.substatuses, "priorities": c.priorities, "unhandled": c.unhandled, "firsts": c.firsts, "lasts": c.lasts, "counts": c.counts,
-			"first_releases": c.firstReleases, "last_releases": c.lastReleases})
+			"first_releases": c.firstReleases, "last_releases": c.lastReleases, "assignees": c.assignees})
 	}
 	if c := &known; len(c.ids) > 0 {
 		b.Queue(sqlUpdateIssues, pgx.StrictNamedArgs{"projects": c.projects, "ids": c.ids, "levels": c.levels, "platforms": c.platforms,
 			"loggers": c.loggers, "titles": c.titles, "culprits": c.culprits, "metadata": c.metadata, "statuses": c.statuses, "substatuses": c.substatuses,
-			"unhandled": c.unhandled, "firsts": c.firsts, "lasts": c.lasts, "counts": c.counts, "last_releases": c.lastReleases,
+			"priorities": c.priorities, "unhandled": c.unhandled, "firsts": c.firsts, "lasts": c.lasts, "counts": c.counts, "last_releases": c.lastReleases,
 			"resolutions": c.resolutions, "snoozes": c.snoozes, "status_ats": c.statusAts, "versions": c.versions})
 	}
 	return nil

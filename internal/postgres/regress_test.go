@@ -89,7 +89,7 @@ func TestIssuesSettleAfterAWeek(t *testing.T) {
 		after time.Duration
 		want  issue.Substatus
 	}{{issue.SettleAfter - time.Minute, issue.New}, {issue.SettleAfter + time.Minute, issue.Ongoing}, {2*issue.SettleAfter + time.Hour, issue.Ongoing}} {
-		if err := w.st.SettleIssues(t.Context(), noon.Add(c.after)); err != nil {
+		if err := w.st.MoveIssues(t.Context(), noon.Add(c.after)); err != nil {
 			t.Fatal(err)
 		}
 		w.want(int64(c.want), "select substatus from issues")

@@ -25,6 +25,7 @@ type Store struct {
 	decoders     dictionaryDecoders
 	properties   propertyMemory
 	habits       habits
+	owners       ownerCache
 
 	configured chan struct{} // holds one when what ingest works from has changed
 }

@@ -81,6 +81,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Every(ctx, "retention", time.Hour, s.retain)
 	k.Every(ctx, "versions of grouping", time.Hour, s.upgradeGrouping)
 	k.Every(ctx, "retention of uploads", time.Hour, s.retainUploads)
+	k.Every(ctx, "move issues on", time.Minute, s.moveIssues)
 	k.Go(ctx, "fold facts", s.fold)
 	for range jobWorkers {
 		k.Go(ctx, "jobs", s.work)
@@ -153,7 +154,7 @@ func (s *Service) relay(ctx context.Context, publish func(context.Context, issue
 	}
 }
 
-// retain removes what is past its time and settles issues, in one process at a time.
+// retain removes what is past its time, in one process at a time.
 func (s *Service) retain(ctx context.Context) error {
 	lease, ok, err := s.store.AcquireLease(ctx, "retention", s.holder, 30*time.Minute)
 	if err != nil || !ok {
@@ -191,7 +192,16 @@ func (s *Service) retain(ctx context.Context) error {
 	if err := s.store.ForgetCounts(ctx, now.Add(-s.retention)); err != nil {
 		return err
 	}
-	if err := s.store.SettleIssues(ctx, now); err != nil {
+	return s.store.ReleaseLease(ctx, lease)
+}
+
+// moveIssues lets time take its course with issues, in one process at a time.
+func (s *Service) moveIssues(ctx context.Context) error {
+	lease, ok, err := s.store.AcquireLease(ctx, "issues", s.holder, 10*time.Minute)
+	if err != nil || !ok {
+		return err
+	}
+	if err := s.store.MoveIssues(ctx, time.Now().UTC()); err != nil {
 		return err
 	}
 	return s.store.ReleaseLease(ctx, lease)

@@ -46,6 +46,8 @@ type Settings struct {
 	// Grouping is grouping.Settings; absent: that of a new project.
 	Grouping  json.RawMessage `json:"grouping,omitempty"`
 	Retention Retention       `json:"retention,omitzero"`
+	// ResolveAge is after how many hours without an event an issue is resolved; 0: never.
+	ResolveAge int64 `json:"resolve_age,omitempty"`
 	// Quotas limit what is accepted, in scopes project and key.
 	Quotas []quota.Quota `json:"quotas,omitempty"`
 	// Spikes is set when an hour may have only so many errors more than usual.

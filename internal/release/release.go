@@ -1,5 +1,5 @@
 // Package release orders the releases of a project: by version where the project names its
-// releases so, else by the day each was first seen.
+// releases so, else by the date of each.
 //
 // Rule: getsentry/sentry src/sentry/models/release.py, getsentry/sentry-release-parser
 package release
@@ -32,6 +32,9 @@ func Parse(name string) (v Version, ok bool) {
 	}
 	if isHash(text) {
 		return v, false
+	}
+	if len(text) > 1 && (text[0] == 'v' || text[0] == 'V') {
+		text = text[1:]
 	}
 	text, v.Build, _ = strings.Cut(text, "+")
 	numbers, pre, hasPre := strings.Cut(text, "-")
@@ -82,12 +85,34 @@ func (v Version) Compare(w Version) int {
 		}
 		return strings.Compare(v.Pre, w.Pre)
 	}
-	a, errA := strconv.ParseUint(v.Build, 10, 63)
-	b, errB := strconv.ParseUint(w.Build, 10, 63)
-	if errA == nil && errB == nil && a != b {
+	a, kindA := v.buildNumber()
+	b, kindB := w.buildNumber()
+	switch {
+	case kindA != kindB:
+		return sign(kindA > kindB)
+	case a != b:
 		return sign(a > b)
 	}
 	return strings.Compare(v.Build, w.Build)
+}
+
+// The kinds of builds, in their order.
+const (
+	noBuild = iota
+	numberedBuild
+	namedBuild
+)
+
+// buildNumber is the build as a number, where it is one.
+func (v Version) buildNumber() (n uint64, kind int) {
+	if v.Build == "" {
+		return 0, noBuild
+	}
+	n, err := strconv.ParseUint(v.Build, 10, 63)
+	if err != nil {
+		return 0, namedBuild
+	}
+	return n, numberedBuild
 }
 
 func sign(positive bool) int {
@@ -97,20 +122,24 @@ func sign(positive bool) int {
 	return -1
 }
 
-// Seen is a release and when it was first seen.
+// Seen is a release and its date: when it was released, else first seen.
 type Seen struct {
 	Version   string
 	FirstSeen time.Time
 }
 
 // FollowsSemver reports whether a project orders its releases by version, from its newest ones,
-// the newest first: with up to two the newest is a version, with up to nine one of the last
-// three, else one of the last three and three of the last ten.
+// the newest first. It does when all of the last ten are versions, be they numbered, calendar dates
+// or build numbers; and when enough of them are versions with a package: with up to two the newest,
+// with up to nine one of the last three, else one of the last three and three of the last ten.
 func FollowsSemver(newest []Seen) bool {
 	newest = newest[:min(len(newest), 10)]
-	var of3, of10 int
+	var of3, of10, plain int
 	for i, s := range newest {
 		v, ok := Parse(s.Version)
+		if ok {
+			plain++
+		}
 		if !ok || v.Package == "" {
 			continue
 		}
@@ -122,6 +151,8 @@ func FollowsSemver(newest []Seen) bool {
 		}
 	}
 	switch {
+	case len(newest) > 0 && plain == len(newest):
+		return true
 	case len(newest) <= 2:
 		return false
 	case len(newest) < 10:
@@ -130,8 +161,8 @@ func FollowsSemver(newest []Seen) bool {
 	return of3 > 0 && of10 >= 3
 }
 
-// Order returns the comparison of a project's releases. newest holds its newest ones, the newest
-// first; seen holds all that may be compared. A release that was never seen counts as the newest
+// Order returns the comparison of a project's releases. newest holds its newest ones by their date,
+// the newest first; seen holds all that may be compared. A release that was never seen counts as the newest
 // of all. Names that are versions are compared as such where the project names its releases so.
 func Order(seen, newest []Seen) func(a, b string) (cmp int, semver bool) {
 	firstSeen := make(map[string]time.Time, len(seen))

@@ -43,7 +43,8 @@ func TestAProjectFollowsVersionsWhenItsNewestReleasesAreNamedSo(t *testing.T) {
 		want   bool
 	}{
 		{nil, false}, {[]string{v}, true}, {[]string{n, v}, false}, {[]string{v, n}, true},
-		{[]string{n, n, v}, true}, {[]string{n, n, n, v}, false}, {[]string{"1.0"}, false},
+		{[]string{n, n, v}, true}, {[]string{n, n, n, v}, false}, {[]string{"1.0"}, true}, {[]string{"1.0", n}, false},
+		{[]string{"2026.11.20", "2026.11.3-2"}, true}, {[]string{"1871", "v1870"}, true}, {[]string{"1871", n, "1869"}, false},
 		{[]string{v, n, n, n, n, n, n, n, n, n}, false}, {[]string{v, n, n, n, n, n, n, n, v, v}, true},
 		{[]string{n, n, n, v, v, v, v, v, v, v}, false},
 	} {

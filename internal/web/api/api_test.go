@@ -28,7 +28,11 @@ func TestEveryRouteAnswersAsDescribed(t *testing.T) {
 		org + "environments/", proj + "environments/", org + "releases/", org + "stats_v2/?field=sum(quantity)&groupBy=outcome&groupBy=category&groupBy=project&statsPeriod=7d&interval=1d",
 		org + "shortids/" + strings.ToLower(short) + "/", org + "eventids/" + ev + "/", org + "issues/", org + "issues/?query=&sort=freq&groupStatsPeriod=14d&environment=production&project=1&statsPeriod=14d",
 		proj + "issues/?statsPeriod=24h", org + "issues/?query=" + ev, org + "issues/?query=" + short + "&shortIdLookup=1", proj + "events/", proj + "events/?full=1&per_page=2",
-		proj + "events/" + ev + "/", proj + "events/" + ev + "/json/", proj + "events/" + ev + "/attachments/", proj + "user-feedback/", ours + "deliveries/", ours + "alert-rules/",
+		proj + "events/" + ev + "/", proj + "events/" + ev + "/json/", proj + "events/" + ev + "/attachments/", proj + "user-feedback/", ours + "deliveries/",
+		org + "releases/?sort=semver&status=open&query=shop", org + "releases/shop@1.0.0/", proj + "releases/", proj + "releases/shop@1.0.0/", org + "releases/shop@1.0.0/meta/",
+		org + "releases/shop@1.0.0/previous-with-commits/", org + "releases/shop@1.0.0/commits/", org + "releases/shop@1.0.0/commitfiles/", org + "releases/shop@1.0.0/repositories/",
+		org + "releases/shop@1.0.0/resolved/", org + "releases/shop@1.0.0/deploys/", org + "repos/", org + "activity/", proj + "environments/production/", proj + "ownership/",
+		proj + "codeowners/", proj + "events/" + ev + "/committers/", proj + "events/" + ev + "/owners/", ours + "alert-rules/",
 	} {
 		w.want(200, "GET", path)
 	}
@@ -54,13 +58,13 @@ func TestCredentialsAndScopesAreAsked(t *testing.T) {
 	w := newWorld(t)
 	w.record(1, "boom", 1)
 	fill := strings.NewReplacer("{org}", "default", "{project}", "shop", "{issue}", "SHOP-1", "{event}", "latest", "{key}", "user", "{short}", "SHOP-1", "{id}", "1",
-		"{public}", strings.Repeat("0", 32), "{team}", "backend", "{member}", "1")
+		"{public}", strings.Repeat("0", 32), "{team}", "backend", "{member}", "1", "{version}", "1", "{note}", "1", "{environment}", "production")
 	nothing := w.tokenWith("openid")
 	for _, pattern := range w.service.Patterns() {
 		method, path, _ := strings.Cut(pattern, " ")
 		path = fill.Replace(path)
 		if w.service.Open(pattern) {
-			if a := w.callAs("", method, path); a.status != 200 {
+			if a := w.callAs("", method, path); a.status != 200 && !(strings.Contains(pattern, "{share}") && a.status == 404) {
 				t.Errorf("%s without credentials: %d", pattern, a.status)
 			}
 			continue
@@ -124,7 +128,8 @@ func TestForeignThingsDoNotExist(t *testing.T) {
 					return name
 				}
 				return map[string]string{"{issue}": issueID, "{event}": secret, "{key}": "user", "{short}": "VAULT-1", "{id}": ruleID, "{public}": theirKey, "{filter}": "localhost", "{queue}": "nope",
-					"{team}": "theirs", "{member}": "4242", "{release}": "shop@1.0.0", "{bundle}": "77"}[p]
+					"{team}": "theirs", "{member}": "4242", "{release}": "shop@1.0.0", "{bundle}": "77", "{version}": "theirs@1", "{note}": "1",
+					"{environment}": "production", "{share}": strings.Repeat("0", 32)}[p]
 			})
 			if a := w.call(method, url, `{"status":"resolved"}`); a.status != 404 {
 				t.Errorf("%s: want 404, got %d: %.200s", method+" "+url, a.status, a.body)
@@ -187,7 +192,7 @@ func TestChangesAreStoredAndToldOnce(t *testing.T) {
 	if history.Activity[0].User == nil || history.Activity[0].User.Email != "owner@example.org" {
 		t.Errorf("the newest entry does not name who did it: %+v", history.Activity[0])
 	}
-	for _, bad := range []string{`{"hasSeen":true}`, `{"nonsense":1}`, `{"status":"odd"}`, `{"status":1}`, `{"substatus":"new"}`, `{"assignedTo":"nobody@example.org"}`,
+	for _, bad := range []string{`{"hasSeen":"yes"}`, `{"nonsense":1}`, `{"status":"odd"}`, `{"status":1}`, `{"substatus":"new"}`, `{"assignedTo":"nobody@example.org"}`,
 		`{"assignedTo":"user:42"}`, `{"status":"resolved","statusDetails":{"inRelease":"absent"}}`, `{"merge":1}`, `[]`, `{`, `{} {}`} {
 		w.want(400, "PUT", path, bad)
 	}

@@ -48,6 +48,7 @@ type issueShape struct {
 	UserCount        int64          `json:"userCount"`
 	FirstSeen        time.Time      `json:"firstSeen"`
 	LastSeen         time.Time      `json:"lastSeen"`
+	Version          int64          `json:"version"` // grows with each change by a person or rule
 }
 
 // listedShape is an issue in a list.
@@ -110,11 +111,17 @@ type activityShape struct {
 type shaper struct {
 	baseURL, org string
 	people       map[int64]postgres.Person
+	marks        map[int64]postgres.IssueMarks
+	teams        map[string]string // names by id
 }
 
 // newShaper loads the members when any of the rows names one.
 func (s *Service) newShaper(r *request, rows ...postgres.IssueRow) (*shaper, error) {
 	sh := &shaper{baseURL: s.BaseURL, org: r.who.Organization.Slug}
+	var err error
+	if sh.marks, err = s.Store.IssueMarks(r.Context(), r.who.UserID(), rows); err != nil {
+		return nil, err
+	}
 	for i := range rows {
 		if rows[i].Assignee == "" && (rows[i].Resolution == nil || rows[i].Resolution.User == 0) {
 			continue
@@ -122,6 +129,14 @@ func (s *Service) newShaper(r *request, rows ...postgres.IssueRow) (*shaper, err
 		members, err := s.Store.Members(r.Context(), r.org())
 		if err != nil {
 			return nil, err
+		}
+		teams, err := s.Store.Teams(r.Context(), r.org(), r.who.UserID())
+		if err != nil {
+			return nil, err
+		}
+		sh.teams = make(map[string]string, len(teams))
+		for _, t := range teams {
+			sh.teams[id(t.ID)] = t.Name
 		}
 		sh.people = make(map[int64]postgres.Person, len(members))
 		for _, m := range members {
@@ -141,14 +156,20 @@ func (sh *shaper) issue(row *postgres.IssueRow) issueShape {
 	if level == "" {
 		level = "unknown"
 	}
+	mark := sh.marks[row.ID]
+	subscription := (*object)(nil)
+	if mark.Subscribed != nil && *mark.Subscribed {
+		subscription = &object{"reason": mark.Reason}
+	}
 	return issueShape{
-		ID: id(row.ID), ShortID: row.ShortID, Title: row.Title, Culprit: row.Culprit,
+		ID: id(row.ID), ShareID: maybe(row.ShareID), IsPublic: row.ShareID != "", ShortID: row.ShortID, Title: row.Title, Culprit: row.Culprit,
 		Permalink: sh.baseURL + "/o/" + sh.org + "/issues/" + row.ShortID, Logger: maybe(row.Logger), Level: level,
 		Status: row.Status.String(), StatusDetails: sh.statusDetails(row), Substatus: maybe(row.Substatus.String()),
 		Platform: maybe(row.Platform), Priority: maybe(row.Priority.String()),
 		Project: projectRef{ID: id(row.Project), Slug: row.ProjectSlug, Name: row.ProjectName, Platform: maybe(row.Platform)},
 		Type:    kind, IssueType: "error", IssueCategory: "error", Metadata: row.Metadata, AssignedTo: sh.assignee(row.Assignee),
-		HasSeen: false, Annotations: []any{}, IsUnhandled: row.IsUnhandled, Count: id(row.TimesSeen), UserCount: row.UserCount,
+		PriorityLockedAt: maybeTime(row.PriorityLockedAt), NumComments: mark.Comments, HasSeen: mark.Seen, IsBookmarked: mark.Bookmarked,
+		IsSubscribed: subscription != nil, Subscription: subscription, Version: row.Version, Annotations: []any{}, IsUnhandled: row.IsUnhandled, Count: id(row.TimesSeen), UserCount: row.UserCount,
 		FirstSeen: utc(row.FirstSeen), LastSeen: utc(row.LastSeen),
 	}
 }
@@ -157,9 +178,15 @@ func (sh *shaper) statusDetails(row *postgres.IssueRow) object {
 	d := object{}
 	switch {
 	case row.Status == issue.Resolved && row.Resolution != nil:
-		if row.Resolution.InNextRelease {
+		switch res := row.Resolution; {
+		case res.InNextRelease:
 			d["inNextRelease"] = true
-		} else if row.Resolution.InRelease != "" {
+		case res.InCommit != "":
+			d["inCommit"] = object{"id": res.InCommit, "repository": object{"name": res.Repository}}
+		case res.ByAge:
+			d["autoResolved"] = true
+		}
+		if row.Resolution.InRelease != "" {
 			d["inRelease"] = row.Resolution.InRelease
 		}
 		if who := sh.person(row.Resolution.User); who != nil {
@@ -167,12 +194,18 @@ func (sh *shaper) statusDetails(row *postgres.IssueRow) object {
 		}
 	case row.Status == issue.Archived && row.Snooze != nil:
 		d["ignoreUntil"], d["ignoreCount"] = maybeTime(row.Snooze.Until), maybe(row.Snooze.Count)
-		d["ignoreUserCount"], d["ignoreWindow"], d["ignoreUserWindow"] = maybe(row.Snooze.UserCount), nil, nil
+		d["ignoreUserCount"], d["ignoreWindow"], d["ignoreUserWindow"] = maybe(row.Snooze.UserCount), maybe(row.Snooze.Window), maybe(row.Snooze.UserWindow)
 	}
 	return d
 }
 
 func (sh *shaper) assignee(text string) *actor {
+	if team, isTeam := strings.CutPrefix(text, "team:"); isTeam {
+		if name := sh.teams[team]; name != "" {
+			return &actor{Type: "team", ID: team, Name: name}
+		}
+		return &actor{Type: "team", ID: team, Name: "former team"}
+	}
 	number, found := strings.CutPrefix(text, "user:")
 	n, err := strconv.ParseInt(number, 10, 64)
 	if !found || err != nil {
@@ -238,6 +271,9 @@ func (s *Service) issueDetail(r *request, row postgres.IssueRow) (detailShape, e
 		return detailShape{}, err
 	}
 	d.StoredCount = id(row.TimesSeen - thinned[row.ID])
+	if err := s.addPeople(r, row, &d); err != nil {
+		return detailShape{}, err
+	}
 	collapsed := r.URL.Query()["collapse"]
 	if !slices.Contains(collapsed, "tags") {
 		tags, err := s.Store.IssueTags(ctx, row.Project, row.ID, "", 0)

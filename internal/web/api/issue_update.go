@@ -21,32 +21,34 @@ type update struct {
 	StatusDetails *statusDetails  `json:"statusDetails"`
 	AssignedTo    json.RawMessage `json:"assignedTo"`
 	Priority      *string         `json:"priority"`
+	Version       *int64          `json:"version"` // that the issue has, so that a stale view changes nothing
 	statusDetails                 // also accepted at the top
+	marks
 	unsupported
 }
 
 type statusDetails struct {
-	InRelease        *string         `json:"inRelease"`
-	InNextRelease    *bool           `json:"inNextRelease"`
-	IgnoreDuration   *int64          `json:"ignoreDuration"` // minutes
-	IgnoreCount      *int64          `json:"ignoreCount"`
-	IgnoreUserCount  *int64          `json:"ignoreUserCount"`
-	IgnoreWindow     json.RawMessage `json:"ignoreWindow"`
-	IgnoreUserWindow json.RawMessage `json:"ignoreUserWindow"`
-	InCommit         json.RawMessage `json:"inCommit"`
-	InUpcoming       json.RawMessage `json:"inUpcomingRelease"`
+	InRelease        *string        `json:"inRelease"`
+	InNextRelease    *bool          `json:"inNextRelease"`
+	IgnoreDuration   *int64         `json:"ignoreDuration"` // minutes
+	IgnoreCount      *int64         `json:"ignoreCount"`
+	IgnoreUserCount  *int64         `json:"ignoreUserCount"`
+	IgnoreWindow     *int64         `json:"ignoreWindow"`     // minutes
+	IgnoreUserWindow *int64         `json:"ignoreUserWindow"` // minutes
+	SnoozeDuration   *int64         `json:"snoozeDuration"`   // the older name of IgnoreDuration
+	InCommit         *commitDetails `json:"inCommit"`
+	InUpcoming       *bool          `json:"inUpcomingRelease"` // the next one
+}
+
+type commitDetails struct {
+	Commit     string `json:"commit"`
+	Repository string `json:"repository"`
 }
 
 type unsupported struct {
-	HasSeen        json.RawMessage `json:"hasSeen"`
-	IsBookmarked   json.RawMessage `json:"isBookmarked"`
-	IsSubscribed   json.RawMessage `json:"isSubscribed"`
-	IsPublic       json.RawMessage `json:"isPublic"`
-	Merge          json.RawMessage `json:"merge"`
-	Discard        json.RawMessage `json:"discard"`
-	Inbox          json.RawMessage `json:"inbox"`
-	InboxDetails   json.RawMessage `json:"inboxDetails"`
-	SnoozeDuration json.RawMessage `json:"snoozeDuration"`
+	Merge        json.RawMessage `json:"merge"`
+	Discard      json.RawMessage `json:"discard"`
+	InboxDetails json.RawMessage `json:"inboxDetails"`
 }
 
 // given reports whether a member was sent with a value that asks for something.
@@ -56,12 +58,7 @@ func given(v json.RawMessage) bool {
 }
 
 func (u *update) checkSupported() error {
-	d := u.details()
-	for field, v := range map[string]json.RawMessage{
-		"hasSeen": u.HasSeen, "isBookmarked": u.IsBookmarked, "isSubscribed": u.IsSubscribed, "isPublic": u.IsPublic, "merge": u.Merge,
-		"discard": u.Discard, "inbox": u.Inbox, "inboxDetails": u.InboxDetails, "snoozeDuration": u.SnoozeDuration,
-		"inCommit": d.InCommit, "inUpcomingRelease": d.InUpcoming, "ignoreWindow": d.IgnoreWindow, "ignoreUserWindow": d.IgnoreUserWindow,
-	} {
+	for field, v := range map[string]json.RawMessage{"merge": u.Merge, "discard": u.Discard, "inboxDetails": u.InboxDetails} {
 		if given(v) {
 			return fieldError{field, "This field is not supported by this server."}
 		}
@@ -79,8 +76,10 @@ func (u *update) details() statusDetails {
 
 // The longest snooze, in minutes, and the largest count that lifts one.
 const (
-	maxSnooze      = 10 * 365 * 24 * 60
-	maxSnoozeCount = 1 << 40
+	maxSnooze       = 10 * 365 * 24 * 60
+	maxSnoozeCount  = 1 << 40
+	maxSnoozeWindow = int64(postgres.MaxWindow / time.Minute)
+	maxWindowUsers  = 10_000 // are told apart within a window
 )
 
 // action is what the body asks for, in our words.
@@ -118,6 +117,9 @@ func (u *update) action(ctx context.Context, s *Service, r *request, now time.Ti
 		}
 		a.Priority = &p
 	}
+	if u.Version != nil {
+		a.Unless = *u.Version
+	}
 	if err := d.apply(&a, now); err != nil {
 		return a, err
 	}
@@ -130,17 +132,34 @@ func cut(s string) string { return s[:min(len(s), 40)] }
 
 // apply adds how far a resolution reaches, or when an archived issue comes back.
 func (d statusDetails) apply(a *issue.Action, now time.Time) error {
-	if d.InNextRelease != nil && *d.InNextRelease {
+	switch {
+	case d.InNextRelease != nil && *d.InNextRelease, d.InUpcoming != nil && *d.InUpcoming:
 		a.Resolution = &issue.Resolution{InNextRelease: true}
-	} else if d.InRelease != nil && *d.InRelease != "" {
+	case d.InRelease != nil && *d.InRelease != "":
 		a.Resolution = &issue.Resolution{InRelease: *d.InRelease}
+	case d.InCommit != nil:
+		if d.InCommit.Commit == "" {
+			return fieldError{"inCommit", "Name the commit, and its repository."}
+		}
+		a.Resolution = &issue.Resolution{InCommit: d.InCommit.Commit, Repository: d.InCommit.Repository}
 	}
-	for field, n := range map[string]*int64{"ignoreDuration": d.IgnoreDuration, "ignoreCount": d.IgnoreCount, "ignoreUserCount": d.IgnoreUserCount} {
-		if n != nil && (*n < 0 || *n > maxSnoozeCount || field == "ignoreDuration" && *n > maxSnooze) {
-			return fieldError{field, "Ensure this value is within its limits."}
+	if d.IgnoreDuration == nil {
+		d.IgnoreDuration = d.SnoozeDuration
+	}
+	for _, f := range []struct {
+		field string
+		n     *int64
+		most  int64
+	}{{"ignoreDuration", d.IgnoreDuration, maxSnooze}, {"ignoreCount", d.IgnoreCount, maxSnoozeCount}, {"ignoreWindow", d.IgnoreWindow, maxSnoozeWindow},
+		{"ignoreUserCount", d.IgnoreUserCount, maxSnoozeCount}, {"ignoreUserWindow", d.IgnoreUserWindow, maxSnoozeWindow}} {
+		if f.n != nil && (*f.n < 0 || *f.n > f.most) {
+			return fieldError{f.field, "Ensure this value is from 0 to " + strconv.FormatInt(f.most, 10) + "."}
 		}
 	}
-	z := issue.Snooze{Count: value(d.IgnoreCount), UserCount: value(d.IgnoreUserCount)}
+	z := issue.Snooze{Count: value(d.IgnoreCount), UserCount: value(d.IgnoreUserCount), Window: value(d.IgnoreWindow), UserWindow: value(d.IgnoreUserWindow)}
+	if z.UserWindow > 0 && z.UserCount > maxWindowUsers {
+		return fieldError{"ignoreUserCount", "Ensure this value is at most 10000 when there is a window."}
+	}
 	if minutes := value(d.IgnoreDuration); minutes > 0 {
 		until := now.Add(time.Duration(minutes) * time.Minute)
 		z.Until = &until
@@ -170,6 +189,13 @@ func (s *Service) assignee(ctx context.Context, r *request, raw json.RawMessage)
 	var text string
 	if string(raw) != "null" && json.Unmarshal(raw, &text) != nil {
 		return nil, fieldError{"assignedTo", "Not a valid string."}
+	}
+	if slug, isTeam := strings.CutPrefix(text, "#"); isTeam || strings.HasPrefix(text, "team:") {
+		t, err := s.Store.Team(ctx, r.org(), strings.TrimPrefix(slug, "team:"), 0)
+		if err != nil {
+			return nil, fieldError{"assignedTo", "Unknown actor input"}
+		}
+		return new("team:" + id(t.ID)), nil
 	}
 	number := strings.TrimPrefix(text, "user:")
 	if _, err := strconv.ParseInt(number, 10, 64); err == nil {
@@ -216,6 +242,10 @@ func (s *Service) updateIssue(w http.ResponseWriter, r *request) error {
 	if len(rows) == 0 {
 		return errNotFound()
 	}
+	setUndo(w, rows)
+	if err := u.mark(r, s, rows); err != nil {
+		return err
+	}
 	shape, err := s.issueDetail(r, rows[0])
 	if err != nil {
 		return err
@@ -232,6 +262,10 @@ func (s *Service) change(r *request, ids []int64, a issue.Action) ([]postgres.Is
 			return nil, fieldError{"assignedTo", text}
 		case strings.HasPrefix(text, "substatus"):
 			return nil, fieldError{"substatus", text}
+		case strings.HasPrefix(text, "Unable to find a release"):
+			return nil, detailError{"inRelease", text}
+		case strings.HasPrefix(text, "Unable to find the given commit"):
+			return nil, detailError{"inCommit", text}
 		}
 	}
 	return rows, err
@@ -270,11 +304,16 @@ func (s *Service) updateIssues(w http.ResponseWriter, r *request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
+	setUndo(w, rows)
+	if err := u.mark(r, s, rows); err != nil {
+		return err
+	}
 	sh, err := s.newShaper(r, rows...)
 	if err != nil {
 		return err
 	}
 	shape, echo := sh.issue(&rows[0]), object{}
+	u.echo(&rows[0], echo)
 	if a.Status != nil || a.Substatus != nil {
 		echo["status"], echo["substatus"], echo["statusDetails"] = shape.Status, shape.Substatus, shape.StatusDetails
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
-	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
@@ -127,7 +126,7 @@ func (s *Service) project(w http.ResponseWriter, r *request) error {
 	}
 	for k, v := range (object{
 		"environments": namedOnly(names), "organization": s.orgSummary(r.who.Organization), "isInternal": false, "isPublic": false,
-		"color": "#3f51b5", "status": "active", "avatar": avatar(), "allowedDomains": origins, "resolveAge": 0,
+		"color": "#3f51b5", "status": "active", "avatar": avatar(), "allowedDomains": origins, "resolveAge": p.Settings.ResolveAge,
 		"defaultEnvironment": nil, "storeCrashReports": nil, "scrapeJavaScript": false, "highlightTags": []string{}, "highlightContext": object{},
 		"builtinSymbolSources": []string{}, "isDynamicallySampled": false, "processingIssues": 0, "plugins": []any{},
 	}) {
@@ -142,61 +141,4 @@ func (s *Service) project(w http.ResponseWriter, r *request) error {
 // namedOnly leaves out the empty name, under which events without an environment count.
 func namedOnly(names []string) []string {
 	return slices.DeleteFunc(append([]string{}, names...), func(n string) bool { return n == "" })
-}
-
-// environments answers GET …/environments/ of an organization or a project.
-func (s *Service) environments(w http.ResponseWriter, r *request) error {
-	list, err := s.selectedProjects(r)
-	if err != nil {
-		return err
-	}
-	names, err := s.Store.EnvironmentNames(r.Context(), projectIDs(list))
-	if err != nil {
-		return err
-	}
-	out := []object{}
-	if r.URL.Query().Get("visibility") != "hidden" { // nothing can be hidden
-		for _, n := range namedOnly(names) {
-			out = append(out, object{"id": n, "name": n, "isHidden": false})
-		}
-	}
-	return ok(w, out)
-}
-
-// releases answers GET /api/0/organizations/{org}/releases/, newest first.
-func (s *Service) releases(w http.ResponseWriter, r *request) error {
-	list, err := s.selectedProjects(r)
-	if err != nil {
-		return err
-	}
-	limit, err := perPage(r)
-	if err != nil {
-		return err
-	}
-	q := r.URL.Query()
-	page, err := s.Store.Releases(r.Context(), projectIDs(list), q.Get("query"), q.Get("cursor"), limit)
-	if err != nil {
-		return err
-	}
-	s.setLink(w, r, links{page.Prev, page.Next, page.HasPrev, page.HasNext})
-	out := make([]object, len(page.Rows))
-	for i, rel := range page.Rows {
-		at := slices.IndexFunc(list, func(p project.Project) bool { return p.ID == rel.Project })
-		out[i] = releaseShape(rel, list[at])
-	}
-	return ok(w, out)
-}
-
-func releaseShape(rel postgres.Release, p project.Project) object {
-	_, short, found := strings.Cut(rel.Version, "@")
-	if !found {
-		short = rel.Version
-	}
-	return object{
-		"id": rel.FirstSeen.UnixMicro(), "version": rel.Version, "shortVersion": short, "status": "open", "ref": nil, "url": nil,
-		"dateCreated": utc(rel.FirstSeen), "dateReleased": nil, "firstEvent": utc(rel.FirstSeen), "lastEvent": utc(rel.LastSeen),
-		"newGroups": rel.NewIssues, "commitCount": 0, "deployCount": 0, "lastCommit": nil, "lastDeploy": nil, "owner": nil,
-		"authors": []any{}, "data": object{}, "versionInfo": object{"version": object{"raw": rel.Version}, "description": short, "package": nil, "buildHash": nil},
-		"projects": []object{{"id": p.ID, "slug": p.Slug, "name": p.Name, "platform": maybe(p.Platform), "newGroups": rel.NewIssues}},
-	}
 }

@@ -20,6 +20,7 @@ import (
 type projectBody struct {
 	Name                 *string                    `json:"name"`
 	Slug                 *string                    `json:"slug"`
+	ResolveAge           *int64                     `json:"resolveAge"` // hours; 0: never
 	AllowedDomains       *[]string                  `json:"allowedDomains"`
 	DataScrubber         *bool                      `json:"dataScrubber"`
 	DataScrubberDefaults *bool                      `json:"dataScrubberDefaults"`
@@ -66,8 +67,17 @@ func (s *Service) updateProject(w http.ResponseWriter, r *request) error {
 	return s.project(w, r)
 }
 
+// maxResolveAge is the most hours without an event after which an issue is resolved: ten years.
+const maxResolveAge = 10 * 365 * 24
+
 // apply sets what the body says.
 func (b *projectBody) apply(s *project.Settings) error {
+	if b.ResolveAge != nil {
+		if *b.ResolveAge < 0 || *b.ResolveAge > maxResolveAge {
+			return fieldError{"resolveAge", "Give hours from 0, which is never, to 87600."}
+		}
+		s.ResolveAge = *b.ResolveAge
+	}
 	if b.AllowedDomains != nil {
 		if len(*b.AllowedDomains) > maxOrigins {
 			return fieldError{"allowedDomains", "Too many."}

@@ -24,11 +24,21 @@ type fieldError struct{ field, text string }
 
 func (e fieldError) Error() string { return e.field + ": " + e.text }
 
+// detailError is a value within statusDetails that cannot be accepted.
+type detailError fieldError
+
+func (e detailError) Error() string { return e.field + ": " + e.text }
+
 // fail answers an error as {"detail": text}, one key: what the command lines can show.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	var field fieldError
 	if errors.As(err, &field) {
 		_ = httpx.JSON(w, http.StatusBadRequest, map[string][]string{field.field: {field.text}})
+		return
+	}
+	var detail detailError
+	if errors.As(err, &detail) {
+		_ = httpx.JSON(w, http.StatusBadRequest, map[string]map[string][]string{"statusDetails": {detail.field: {detail.text}}})
 		return
 	}
 	httpx.Log(r.Context(), r, err)

@@ -175,16 +175,21 @@ func (s *Service) admit(rt route, r *request) (err error) {
 
 // Scopes of groups of routes. Any one of a list suffices.
 var (
-	readOrg      = []account.Scope{account.OrgRead}
-	readProject  = []account.Scope{account.ProjectRead}
-	readEvents   = []account.Scope{account.EventRead}
-	writeEvents  = []account.Scope{account.EventWrite}
-	adminEvents  = []account.Scope{account.EventAdmin}
-	writeProject = []account.Scope{account.ProjectWrite}
-	adminProject = []account.Scope{account.ProjectAdmin}
-	readReleases = []account.Scope{account.ProjectRead, account.ProjectReleases, account.OrgCI}
-	readAlerts   = []account.Scope{account.AlertsRead, account.ProjectRead}
-	writeAlerts  = []account.Scope{account.AlertsWrite, account.ProjectWrite}
+	readOrg        = []account.Scope{account.OrgRead}
+	readProject    = []account.Scope{account.ProjectRead}
+	readEvents     = []account.Scope{account.EventRead}
+	writeEvents    = []account.Scope{account.EventWrite}
+	adminEvents    = []account.Scope{account.EventAdmin}
+	writeProject   = []account.Scope{account.ProjectWrite}
+	adminProject   = []account.Scope{account.ProjectAdmin}
+	readReleases   = []account.Scope{account.ProjectRead, account.ProjectReleases, account.OrgCI}
+	writeReleases  = []account.Scope{account.ProjectWrite, account.ProjectReleases, account.OrgCI}
+	deleteReleases = []account.Scope{account.ProjectAdmin, account.ProjectReleases}
+	readRepos      = []account.Scope{account.OrgRead, account.OrgCI, account.OrgIntegrations}
+	writeRepos     = []account.Scope{account.OrgWrite, account.OrgIntegrations}
+	ownProject     = []account.Scope{account.ProjectRead, account.ProjectWrite} // members keep the rules of what they work on
+	readAlerts     = []account.Scope{account.AlertsRead, account.ProjectRead}
+	writeAlerts    = []account.Scope{account.AlertsWrite, account.ProjectWrite}
 )
 
 func (s *Service) routes() []route {
@@ -200,11 +205,22 @@ func (s *Service) routes() []route {
 		{get, org, readOrg, false, s.organization},
 		{get, org + "projects/", readOrg, false, s.organizationProjects},
 		{get, org + "environments/", readOrg, false, s.environments},
-		{get, org + "releases/", readReleases, false, s.releases},
+		{get, org + "repos/", readRepos, false, s.repositories},
+		{post, org + "repos/", writeRepos, false, s.createRepository},
 		{get, org + "stats_v2/", readOrg, false, s.stats},
 		{get, org + "shortids/{short}/", readEvents, false, s.shortID},
 		{get, org + "eventids/{event}/", readOrg, false, s.eventID},
 		{get, org + "issues/", readEvents, false, s.listIssues},
+		{get, org + "activity/", readEvents, false, s.organizationActivity},
+		{post, "/api/v1/organizations/{org}/issues/undo/", writeEvents, false, s.undo},
+		{get, "/api/0/shared/issues/{share}/", nil, true, s.sharedIssue},
+		{get, org + "shared/issues/{share}/", nil, true, s.sharedIssue},
+		{get, proj + "ownership/", readProject, false, s.ownership},
+		{put, proj + "ownership/", ownProject, false, s.putOwnership},
+		{get, proj + "codeowners/", readProject, false, s.codeOwners},
+		{put, proj + "codeowners/", ownProject, false, s.putCodeOwners},
+		{get, proj + "events/{event}/committers/", readProject, false, s.committers},
+		{get, proj + "events/{event}/owners/", readProject, false, s.eventOwners},
 		{put, org + "issues/", writeEvents, false, s.updateIssues},
 		{get, "/api/0/projects/", readProject, false, s.projects},
 		{get, proj, readProject, false, s.project},
@@ -244,6 +260,8 @@ func (s *Service) routes() []route {
 		{put, "/api/v1/organizations/{org}/quotas/", []account.Scope{account.OrgWrite}, false, s.putOrganizationQuotas},
 		{post, ours + "keys/{public}/rotate/", adminProject, false, s.rotateKey},
 		{get, proj + "environments/", readProject, false, s.environments},
+		{get, proj + "environments/{environment}/", readProject, false, s.environment},
+		{put, proj + "environments/{environment}/", writeProject, false, s.hideEnvironment},
 		{get, proj + "issues/", readEvents, false, s.listIssues},
 		{put, proj + "issues/", writeEvents, false, s.updateIssues},
 		{get, proj + "events/", readProject, false, s.projectEvents},
@@ -263,6 +281,24 @@ func (s *Service) routes() []route {
 	}
 	list = append(list, s.accountRoutes()...)
 	list = append(list, s.operatorRoutes()...)
+	for _, in := range []string{org, proj} { // of all projects, or of one
+		releases, rel := in+"releases/", in+"releases/{version}/"
+		list = append(list,
+			route{get, releases, readReleases, false, s.releases},
+			route{post, releases, writeReleases, false, s.createRelease},
+			route{get, rel, readReleases, false, s.release},
+			route{put, rel, writeReleases, false, s.updateRelease},
+			route{del, rel, deleteReleases, false, s.deleteRelease},
+			route{get, rel + "meta/", readReleases, false, s.releaseMeta},
+			route{get, rel + "previous-with-commits/", readReleases, false, s.previousWithCommits},
+			route{get, rel + "commits/", readReleases, false, s.releaseCommits},
+			route{get, rel + "commitfiles/", readReleases, false, s.releaseCommitFiles},
+			route{get, rel + "repositories/", readReleases, false, s.releaseRepositories},
+			route{get, rel + "resolved/", readReleases, false, s.releaseResolved},
+			route{get, rel + "deploys/", readReleases, false, s.deploys},
+			route{post, rel + "deploys/", writeReleases, false, s.createDeploy},
+		)
+	}
 	for _, issue := range []string{org + "issues/{issue}/", "/api/0/issues/{issue}/"} { // one handler for both forms
 		list = append(list,
 			route{get, issue, readEvents, false, s.issue},
@@ -280,6 +316,17 @@ func (s *Service) routes() []route {
 			route{get, issue + "tags/{key}/", readEvents, false, s.tag},
 			route{get, issue + "tags/{key}/values/", readEvents, false, s.tagValues},
 			route{get, issue + "activities/", readEvents, false, s.activities},
+			route{get, issue + "notes/", readEvents, false, s.notes},
+			route{post, issue + "notes/", writeEvents, false, s.createNote},
+			route{put, issue + "notes/{note}/", writeEvents, false, s.editNote},
+			route{del, issue + "notes/{note}/", writeEvents, false, s.deleteNote},
+			route{get, issue + "comments/", readEvents, false, s.notes},
+			route{post, issue + "comments/", writeEvents, false, s.createNote},
+			route{put, issue + "comments/{note}/", writeEvents, false, s.editNote},
+			route{del, issue + "comments/{note}/", writeEvents, false, s.deleteNote},
+			route{get, issue + "first-last-release/", readEvents, false, s.firstLastRelease},
+			route{get, issue + "current-release/", readEvents, false, s.currentRelease},
+			route{get, issue + "facts/", readEvents, false, s.facts},
 		)
 	}
 	return append(list, s.uploadRoutes()...)
