@@ -17,6 +17,8 @@ var issueTables = []issueTable{
 	{"activities", sqlRemoveActivities, sqlMoveActivities},
 	{"issue_properties", sqlRemoveProperties, sqlMoveProperties},
 	{"issue_bookmarks", sqlRemoveBookmarks, sqlMoveBookmarks},
+	{"issue_people", sqlRemovePeople, sqlMovePeople},
+	{"issue_undo", sqlRemoveUndo, ""}, // what was merged is not taken back one by one
 }
 
 const (
@@ -35,6 +37,16 @@ const (
 		delete from issue_properties where ctid = any(array(select ctid from issue_properties where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
 	sqlRemoveBookmarks = `
 		delete from issue_bookmarks where ctid = any(array(select ctid from issue_bookmarks where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
+
+	sqlRemovePeople = `
+		delete from issue_people where ctid = any(array(select ctid from issue_people where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
+	sqlRemoveUndo = `
+		delete from issue_undo where ctid = any(array(select ctid from issue_undo where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
+	sqlMovePeople = `
+		with gone as (` + sqlRemovePeople + ` returning user_id, bookmarked_at, seen_at, is_subscribed, reason),
+		moved as (insert into issue_people (project_id, issue_id, user_id, bookmarked_at, seen_at, is_subscribed, reason)
+			select distinct on (user_id) @project::bigint, @target::bigint, user_id, bookmarked_at, seen_at, is_subscribed, reason from gone on conflict do nothing)
+		select from gone`
 
 	sqlMoveProperties = `
 		with gone as (` + sqlRemoveProperties + ` returning key, value),

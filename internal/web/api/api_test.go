@@ -64,7 +64,8 @@ func TestCredentialsAndScopesAreAsked(t *testing.T) {
 		method, path, _ := strings.Cut(pattern, " ")
 		path = fill.Replace(path)
 		if w.service.Open(pattern) {
-			if a := w.callAs("", method, path); a.status != 200 && !(strings.Contains(pattern, "{share}") && a.status == 404) {
+			if a := w.callAs("", method, path); a.status != 200 && !(strings.Contains(pattern, "{share}") && a.status == 404) &&
+				!(strings.HasSuffix(pattern, "user-feedback/") && a.status == 401) { // its handler asks for a DSN or a token
 				t.Errorf("%s without credentials: %d", pattern, a.status)
 			}
 			continue
