@@ -1,6 +1,9 @@
 package alert
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // DeliveryState is where a delivery stands. The numbers are stored.
 type DeliveryState int16
@@ -11,9 +14,13 @@ const (
 	DeliverySent       DeliveryState = 1
 	DeliveryFailed     DeliveryState = 2
 	DeliverySuppressed DeliveryState = 3
+	DeliveryFolded     DeliveryState = 4 // told, or to be told, in a digest
 )
 
-var stateNames = [...]string{"queued", "sent", "failed", "suppressed"}
+var stateNames = [...]string{"queued", "sent", "failed", "suppressed", "folded"}
+
+// StateNames lists the states in the order of their numbers.
+func StateNames() []string { return stateNames[:] }
 
 // String names the state in lower case.
 func (s DeliveryState) String() string {
@@ -37,14 +44,19 @@ func ParseDeliveryState(name string) (s DeliveryState, ok bool) {
 type Delivery struct {
 	ID            int64
 	Project       int64
-	Rule          int64 // zero: a test of settings that no rule holds yet
-	Change        int64 // issue.Change.ID; negative for tests sent by hand
+	Rule          int64 // zero: no rule asked for it
+	Change        int64 // issue.Change.ID; negative for tests sent by hand and messages of our own
 	Action        int16 // index of the rule's action
-	Issue         int64 // zero: a test
+	Issue         int64 // zero: it is about none
+	Kind          NoticeKind
+	Lane          string // the queue it stands in
+	Destination   int64  // zero: a person, or a draft
+	User          int64  // the person; zero: a destination
 	Channel       string
 	Target        string // what may be shown of the destination
 	State         DeliveryState
-	Reason        string     // why it was suppressed or given up; empty otherwise
+	Reason        string     // why it was suppressed, folded or given up; empty otherwise
+	Digest        int64      // the delivery that tells of it, when it is folded
 	AttemptCount  int        // tries so far, one in progress included
 	NextAttemptAt *time.Time // queued: when it is tried next
 	CreatedAt     time.Time
@@ -53,20 +65,32 @@ type Delivery struct {
 }
 
 // IsTest reports whether somebody sent the message by hand to see whether it arrives.
-func (d *Delivery) IsTest() bool { return d.Change < 0 }
+func (d *Delivery) IsTest() bool { return d.Kind == NoticeTest }
 
-// Job is a delivery with what is needed to send it. Payload is rendered once, so that every try
-// sends the same bytes; Settings are the action's at that time, sealed.
+// Job is a delivery with what is needed to send it.
 type Job struct {
 	Delivery
-	Payload  []byte
-	Settings string
+	// Notice is what the message is made of, JSON of NoticeSeed. Payload is what was made of it
+	// before the first try; empty until then. Every try sends the same bytes.
+	Notice       json.RawMessage
+	Payload      []byte
+	Settings     string // of the destination, sealed for Organization
+	Organization int64
+	Address      string // of the person, for mail
+	Thread       string // what the channel said of the first message about the issue; empty: none
 	// FirstAttempt is how many tries preceded QueuedAt: the ladder of delays starts anew when a
 	// delivery is sent again by hand.
 	FirstAttempt int
 	// Frequency is the rule's: storing the job suppresses it when the rule spoke about the issue
 	// less than this ago.
-	Frequency time.Duration
+	Frequency time.Duration `db:"-"`
+	// Noise is the lane's budget; QuietUntil, when it is not zero, holds the message back.
+	Noise      Noise     `db:"-"`
+	QuietUntil time.Time `db:"-"`
+	// Silent, when it is not empty, is why the message is only logged.
+	Silent string `db:"-"`
+	// Escalation, of one job of a rule's, is what happens when nobody acknowledges.
+	Escalation *Escalation `db:"-"`
 }
 
 // Attempt is one try of a delivery.
@@ -74,18 +98,28 @@ type Attempt struct {
 	Number    int // from 1; a number that is missing was cut off by a crash
 	StartedAt time.Time
 	Duration  time.Duration // milliseconds count
-	Status    int           // HTTP status; 0 when there was no answer
+	Status    int           // HTTP or SMTP status; 0 when there was no answer
 	Error     string        // why it does not count as delivered; empty when it does
 	Response  string        // head of the answer, at most 1 KiB, valid UTF-8
 }
 
 // TestRequest asks the notifier to send a sample alert now, once: through action Action of rule
-// Rule, or through Draft when that is not nil.
+// Rule, through Destination, or through Draft, the first of them that is set from the end.
 type TestRequest struct {
-	Project int64   `json:"project"`
-	Rule    int64   `json:"rule,omitempty"`
-	Action  int16   `json:"action,omitempty"`
-	Draft   *Action `json:"draft,omitempty"` // settings that are not stored yet, sealed
+	Project      int64  `json:"project"`
+	Organization int64  `json:"organization,omitempty"` // of Destination
+	Rule         int64  `json:"rule,omitempty"`
+	Action       int16  `json:"action,omitempty"`
+	Destination  int64  `json:"destination,omitempty"`
+	Draft        *Draft `json:"draft,omitempty"`
+	User         int64  `json:"user,omitempty"` // who asks: the sample of a personal action goes there
+}
+
+// Draft is a destination that is not stored yet.
+type Draft struct {
+	Channel  string `json:"channel"`
+	Target   string `json:"target"`
+	Settings string `json:"settings"` // sealed
 }
 
 // TestResult is how a sample alert fared.

@@ -1,6 +1,11 @@
 package alert
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // Answer is what came of handing one message to a channel.
 type Answer struct {
@@ -10,6 +15,8 @@ type Answer struct {
 	RetryAfter time.Duration // what the destination asked for; zero: nothing
 	Final      bool          // with Error: trying again is pointless
 	Cut        bool          // with Error: we stopped before an answer came; it says nothing of the destination
+	Gone       bool          // with Error: the destination will never answer again
+	Thread     string        // how later messages about the issue name this one; empty: they cannot
 }
 
 // GiveUpAfter is how long a delivery is tried before it counts as failed.

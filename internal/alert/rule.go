@@ -1,6 +1,8 @@
 package alert
 
 import (
+	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,14 +19,24 @@ type Rule struct {
 	Name    string `json:"-"`
 	Enabled bool   `json:"-"`
 
-	Conditions  []Condition `json:"conditions"`
-	Match       Match       `json:"match"` // how Conditions combine
-	Filters     []Filter    `json:"filters,omitempty"`
-	FilterMatch Match       `json:"filter_match,omitempty"` // how Filters combine; empty is MatchAll
-	Actions     []Action    `json:"actions"`
+	Conditions  []Clause `json:"conditions"`
+	Match       Match    `json:"match"` // how Conditions combine
+	Filters     []Clause `json:"filters,omitempty"`
+	FilterMatch Match    `json:"filter_match,omitempty"` // how Filters combine; empty is MatchAll
+	Actions     []Action `json:"actions"`
 	// Frequency is the least time between two alerts of this rule about the same issue; an alert
 	// that comes sooner is logged as suppressed. Zero: every change is told.
-	Frequency time.Duration `json:"frequency_ns,omitempty"`
+	Frequency   time.Duration `json:"frequency_ns,omitempty"`
+	Environment string        `json:"environment,omitempty"` // only events of it; empty: of all
+	Owner       string        `json:"owner,omitempty"`       // "user:7", "team:3": who keeps the rule
+	// Snoozed keeps the rule silent: until SnoozedUntil, for ever when that is nil.
+	Snoozed      bool       `json:"snoozed,omitempty"`
+	SnoozedUntil *time.Time `json:"snoozed_until,omitempty"`
+	SnoozedBy    int64      `json:"snoozed_by,omitempty"` // user
+	// SnoozedFor are users who want none of its personal messages.
+	SnoozedFor []int64     `json:"snoozed_for,omitempty"`
+	Quiet      *Quiet      `json:"quiet,omitempty"`      // when alerts wait for the morning; nil: never
+	Escalation *Escalation `json:"escalation,omitempty"` // whom to tell when nobody acknowledges; nil: nobody
 
 	CreatedBy   int64      `json:"-"` // user; zero when no person made it
 	CreatedAt   time.Time  `json:"-"`
@@ -35,70 +47,76 @@ type Rule struct {
 // Match says how several conditions or filters combine.
 type Match string
 
-// The ways to combine. Both are true of an empty list.
+// The ways to combine. All are true of an empty list.
 const (
-	MatchAll Match = "all"
-	MatchAny Match = "any"
+	MatchAll  Match = "all"
+	MatchAny  Match = "any"
+	MatchNone Match = "none"
 )
 
-// Condition is one thing that can happen to an issue.
-type Condition struct {
-	Kind ConditionKind `json:"kind"`
+// Escalation tells a further destination when an alert of the rule was not acknowledged in time.
+type Escalation struct {
+	After       time.Duration `json:"after_ns"`
+	Destination int64         `json:"destination"`
 }
 
-// ConditionKind names a condition.
-type ConditionKind string
-
-// The conditions a rule can ask for.
-const (
-	ConditionNew       ConditionKind = "new"       // seen for the first time
-	ConditionRegressed ConditionKind = "regressed" // came back after it was resolved
-)
-
-// Filter narrows a rule to some of the changes that its conditions accept.
-type Filter struct {
-	Kind  FilterKind `json:"kind"`
-	Value string     `json:"value"`
-}
-
-// FilterKind names a filter.
-type FilterKind string
-
-// The filters a rule can ask for.
-const (
-	FilterEnvironment FilterKind = "environment" // equals Value
-	FilterLevel       FilterKind = "level"       // at least as severe as Value
-)
-
-// Action is one message a rule sends when it matches.
+// Action is one kind of message a rule sends when it matches.
 type Action struct {
-	Channel string `json:"channel"` // ChannelWebhook
-	// Target is what lists and logs show of the destination: scheme, host and port, never a path,
-	// which often carries a secret. Deliveries to one target share its concurrency limit.
-	Target string `json:"target"`
-	// Settings are the channel's own, sealed by package seal.
-	Settings string `json:"settings"`
+	Kind        ActionKind `json:"kind"`
+	Destination int64      `json:"destination,omitempty"` // of ActionDestination
+	// Target is whom ActionMember and ActionTeam mean: an id.
+	Target int64 `json:"target,omitempty"`
+	// Fallthrough is whom ActionOwners means when an issue has no owner.
+	Fallthrough Fallthrough `json:"fallthrough,omitempty"`
+	Tags        []string    `json:"tags,omitempty"`     // tags of the event to show
+	Notes       string      `json:"notes,omitempty"`    // text to add
+	Severity    string      `json:"severity,omitempty"` // of pagers; empty: by the event's level
+	Raw         RawAction   `json:"raw,omitempty"`      // as a client of Sentry's API sent it
 }
 
-// ChannelWebhook is the channel that posts JSON to an address.
-const ChannelWebhook = "webhook"
+// RawAction is an action in Sentry's form, with whatever keys its client wrote.
+type RawAction = json.RawMessage
+
+// ActionKind says whom an action tells.
+type ActionKind string
+
+// The kinds of action.
+const (
+	ActionDestination ActionKind = "destination" // a destination of the organization
+	ActionOwners      ActionKind = "owners"      // who owns the issue, by mail
+	ActionMember      ActionKind = "member"      // one member, by mail
+	ActionTeam        ActionKind = "team"        // the members of a team, by mail
+)
+
+// Fallthrough says whom ActionOwners means when an issue has no owner.
+type Fallthrough string
+
+// The ways to fall through.
+const (
+	FallActive Fallthrough = "ActiveMembers" // members who signed in lately
+	FallAll    Fallthrough = "AllMembers"
+	FallNobody Fallthrough = "NoOne"
+)
 
 // What a rule may hold.
 const (
-	maxNameBytes     = 256
-	maxParts         = 32 // conditions, filters or actions of one rule
-	maxValueBytes    = 256
-	maxSettingsBytes = 16 << 10
-	minFrequency     = 5 * time.Minute
-	maxFrequency     = 30 * 24 * time.Hour
+	maxNameBytes  = 256
+	maxParts      = 32 // conditions, filters or actions of one rule
+	maxValueBytes = 1024
+	maxRawBytes   = 16 << 10
+	maxNotesBytes = 2048
+	maxTags       = 20
+	minFrequency  = 5 * time.Minute
+	maxFrequency  = 30 * 24 * time.Hour
+	maxEscalation = 7 * 24 * time.Hour
 )
 
 var (
-	conditionKinds = []ConditionKind{ConditionNew, ConditionRegressed}
-	filterKinds    = []FilterKind{FilterEnvironment, FilterLevel}
-	matches        = []Match{MatchAll, MatchAny}
-	channels       = []string{ChannelWebhook}
-	levels         = []string{"debug", "info", "warning", "error", "fatal"} // least severe first
+	matches      = []Match{MatchAll, MatchAny, MatchNone}
+	actionKinds  = []ActionKind{ActionDestination, ActionOwners, ActionMember, ActionTeam}
+	fallthroughs = []Fallthrough{FallActive, FallAll, FallNobody}
+	severities   = []string{"critical", "error", "warning", "info", "P1", "P2", "P3", "P4", "P5"}
+	levels       = []string{"debug", "info", "warning", "error", "fatal"} // least severe first
 )
 
 // NewOrRegressed is the rule every project wants first: each new or regressed issue is told once
@@ -106,7 +124,7 @@ var (
 func NewOrRegressed(project int64, name string, actions ...Action) Rule {
 	return Rule{
 		Project: project, Name: name, Enabled: true,
-		Conditions: []Condition{{ConditionNew}, {ConditionRegressed}},
+		Conditions: []Clause{{Kind: KindNew}, {Kind: KindRegressed}},
 		Match:      MatchAny,
 		Actions:    actions,
 	}
@@ -127,6 +145,10 @@ func (r *Rule) Validate() error {
 	case r.Frequency != 0 && (r.Frequency < minFrequency || r.Frequency > maxFrequency):
 		return fault.New(fault.Invalid, "a rule's frequency is 0 or %d to %d minutes",
 			int(minFrequency.Minutes()), int(maxFrequency.Minutes()))
+	case len(r.Environment) > maxNameBytes:
+		return fault.New(fault.Invalid, "a rule's environment has at most %d bytes", maxNameBytes)
+	case r.Owner != "" && !isActor(r.Owner):
+		return fault.New(fault.Invalid, `a rule's owner is "user:" or "team:" with an id`)
 	}
 	if err := known("match", r.Match, matches); err != nil {
 		return err
@@ -136,13 +158,23 @@ func (r *Rule) Validate() error {
 			return err
 		}
 	}
-	for _, c := range r.Conditions {
-		if err := known("condition", c.Kind, conditionKinds); err != nil {
+	if err := r.validateParts(); err != nil {
+		return err
+	}
+	if r.Escalation != nil && (r.Escalation.After < time.Minute || r.Escalation.After > maxEscalation || r.Escalation.Destination <= 0) {
+		return fault.New(fault.Invalid, "an escalation names a destination and waits 1 minute to 7 days")
+	}
+	return r.Quiet.validate()
+}
+
+func (r *Rule) validateParts() error {
+	for i := range r.Conditions {
+		if err := r.Conditions[i].validate("condition"); err != nil {
 			return err
 		}
 	}
-	for _, f := range r.Filters {
-		if err := f.validate(); err != nil {
+	for i := range r.Filters {
+		if err := r.Filters[i].validate("filter"); err != nil {
 			return err
 		}
 	}
@@ -154,90 +186,109 @@ func (r *Rule) Validate() error {
 	return nil
 }
 
-func (f Filter) validate() error {
-	if err := known("filter", f.Kind, filterKinds); err != nil {
-		return err
-	}
-	if f.Kind == FilterLevel {
-		return known("level", f.Value, levels)
-	}
-	if f.Value == "" || len(f.Value) > maxValueBytes {
-		return fault.New(fault.Invalid, "the value of filter %q has 1 to %d bytes", f.Kind, maxValueBytes)
-	}
-	return nil
-}
-
 // Validate reports, as fault.Invalid, why the action cannot be stored.
 func (a *Action) Validate() error {
-	if err := known("channel", a.Channel, channels); err != nil {
+	if err := known("action", a.Kind, actionKinds); err != nil {
 		return err
 	}
-	if a.Target == "" || len(a.Target) > maxNameBytes {
-		return fault.New(fault.Invalid, "an action's target has 1 to %d bytes", maxNameBytes)
+	switch {
+	case a.Kind == ActionDestination && a.Destination <= 0:
+		return fault.New(fault.Invalid, "an action names the destination it goes to")
+	case (a.Kind == ActionMember || a.Kind == ActionTeam) && a.Target <= 0:
+		return fault.New(fault.Invalid, "an action names the %s it goes to", a.Kind)
+	case len(a.Notes) > maxNotesBytes || len(a.Tags) > maxTags || len(a.Raw) > maxRawBytes:
+		return fault.New(fault.Invalid, "an action has at most %d bytes of notes and %d tags", maxNotesBytes, maxTags)
 	}
-	if !strings.HasPrefix(a.Settings, "v1.") || len(a.Settings) > maxSettingsBytes {
-		return fault.New(fault.Invalid, "an action's settings are sealed text of at most %d bytes", maxSettingsBytes)
+	if a.Fallthrough != "" {
+		if err := known("fallthrough", a.Fallthrough, fallthroughs); err != nil {
+			return err
+		}
+	}
+	if a.Severity != "" {
+		return known("severity", a.Severity, severities)
 	}
 	return nil
 }
 
-// Matches reports whether the rule wants c told. A rule without conditions is about what events do.
-func (r *Rule) Matches(c *issue.Change) bool {
-	return r.Enabled && r.Project == c.Project && (c.Kind.ByEvent() || len(r.Conditions) > 0) &&
-		combine(r.Match, r.Conditions, func(k Condition) bool { return k.holds(c) }) &&
-		combine(r.FilterMatch, r.Filters, func(f Filter) bool { return f.holds(c) })
+// IsSnoozed reports whether the rule is silent for everybody at a moment.
+func (r *Rule) IsSnoozed(now time.Time) bool {
+	return r.Snoozed && (r.SnoozedUntil == nil || now.Before(*r.SnoozedUntil))
 }
 
-func (k Condition) holds(c *issue.Change) bool {
-	switch k.Kind {
-	case ConditionNew:
-		return c.Kind == issue.ChangeNew
-	case ConditionRegressed:
-		return c.Kind == issue.ChangeRegressed
-	}
-	return false
-}
-
-func (f Filter) holds(c *issue.Change) bool {
-	switch f.Kind {
-	case FilterEnvironment:
-		return strings.EqualFold(strings.TrimSpace(c.Environment), strings.TrimSpace(f.Value))
-	case FilterLevel:
-		return severity(c.Level) >= severity(f.Value)
-	}
-	return false
-}
-
-// severity ranks a level; unknown words rank below all.
-func severity(level string) int {
-	for i, l := range levels {
-		if l == level {
-			return i
-		}
-	}
-	return -1
-}
-
-// combine is true of an empty list.
-func combine[T any](m Match, list []T, holds func(T) bool) bool {
-	if len(list) == 0 {
+// AsksEvents reports whether the rule must be told of events that change nothing but counts.
+func (r *Rule) AsksEvents() bool {
+	if len(r.Conditions) == 0 || r.Match == MatchNone {
 		return true
 	}
-	for _, v := range list {
-		if holds(v) == (m == MatchAny) {
-			return m == MatchAny
+	for i := range r.Conditions {
+		switch k := r.Conditions[i].Kind; k {
+		case KindEvent, KindEvents, KindUsers, KindUsersFiltered, KindNth:
+			return true
+		default:
+			if !k.IsTrigger() {
+				return true
+			}
 		}
 	}
-	return m != MatchAny
+	return false
 }
 
-func known[T ~string](what string, v T, allowed []T) error {
-	words := make([]string, len(allowed))
-	for i, a := range allowed {
-		if a == v {
-			return nil
-		}
-		words[i] = string(a)
+// Evaluate reports whether the rule wants the change of f told; Unknown asks for the facts that
+// Needs lists. Apart from looks at events, a change is only told when a condition is about it.
+// Rule: getsentry/sentry src/sentry/rules/processing/processor.py
+func (r *Rule) Evaluate(f *Facts) Truth {
+	if !r.Enabled || r.Project != f.Change.Project || r.IsSnoozed(f.Now) {
+		return False
 	}
-	return fault.New(fault.Invalid, "unknown %s %q: allowed are %s", what, string(v[:min(len(v), 64)]), strings.Join(words, ", "))
+	if f.Issue != nil && f.Issue.Status == issue.Archived {
+		return False
+	}
+	if f.Change.Kind != issue.ChangeSeen && !r.about(f) {
+		return False
+	}
+	conditions := combine(r.Match, r.Conditions, r, f)
+	if conditions == False {
+		return False
+	}
+	all := [...]Truth{conditions, r.inEnvironment(f), combine(r.FilterMatch, r.Filters, r, f)}
+	out := True
+	for _, t := range all {
+		switch t {
+		case False:
+			return False
+		case Unknown:
+			out = Unknown
+		}
+	}
+	return out
+}
+
+// about reports whether a condition that can be about this change may hold of it.
+func (r *Rule) about(f *Facts) bool {
+	if r.Match == MatchNone {
+		return false
+	}
+	for i := range r.Conditions {
+		if c := &r.Conditions[i]; c.Kind.IsTrigger() && c.holds(r, f) != False {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Rule) inEnvironment(f *Facts) Truth {
+	if r.Environment == "" {
+		return True
+	}
+	if !f.eventful() {
+		return Unknown
+	}
+	return truth(strings.EqualFold(f.environment(), r.Environment))
+}
+
+// isActor reports whether text is "user:" or "team:" with an id.
+func isActor(text string) bool {
+	kind, id, found := strings.Cut(text, ":")
+	n, err := strconv.ParseInt(id, 10, 64)
+	return found && err == nil && n > 0 && (kind == "user" || kind == "team")
 }

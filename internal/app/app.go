@@ -40,6 +40,8 @@ type Config struct {
 	URL          string         `name:"url" help:"Address people and SDKs reach this installation at, for links and DSNs; derived from --listen when empty." env:"TOCSIN_URL"`
 	BlobURL      string         `name:"blob-url" help:"Where files are kept that come with events or are uploaded: s3://bucket/prefix?endpoint=host:port&region=…, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Empty: folders under --data, which ingest, processor and web must share." env:"TOCSIN_BLOB_URL"`
 	SecretKey    seal.Secret    `help:"Key that credentials of alert destinations are sealed with, base64 of 32 bytes; the same in notifier and web. Empty: the file secret.key under --data." env:"TOCSIN_SECRET_KEY"`
+	SMTPURL      seal.Secret    `name:"smtp-url" help:"Mail relay, as smtp://user:password@host:587 (STARTTLS is required when there is a password, used when offered otherwise) or smtps://user:password@host:465. Empty: no mail is sent." env:"TOCSIN_SMTP_URL"`
+	MailFrom     string         `help:"Sender of mail, such as Tocsin <tocsin@example.com>; empty: tocsin at the host of --url." env:"TOCSIN_MAIL_FROM"`
 	MetricsAllow []netip.Prefix `help:"Networks that may read /metrics." default:"127.0.0.0/8,::1/128" env:"TOCSIN_METRICS_ALLOW"`
 }
 

@@ -16,6 +16,17 @@ const (
 	ChangeInEnvironment ChangeKind = "new_in_environment"
 )
 
+// ChangeSeen carries, in Seen, which issues got events since the last such change of the project.
+// It is made where counts are folded, and only for projects with rules that ask.
+const ChangeSeen ChangeKind = "seen"
+
+// Seen is how many events of one issue were counted at once.
+type Seen struct {
+	ID    int64 `json:"id"` // as Change.ID
+	Issue ID    `json:"issue"`
+	Count int64 `json:"count"`
+}
+
 // The changes that a person, a client of the API or a rule makes.
 const (
 	ChangeResolved   ChangeKind = "resolved"
@@ -102,4 +113,6 @@ type Change struct {
 	Actor       int64     `json:"actor,omitempty"` // the user who made the change; zero: an event, a rule or the API
 	Text        string    `json:"text,omitempty"`  // of a comment
 	At          time.Time `json:"at"`
+	Seen        []Seen    `json:"seen,omitempty"`  // of ChangeSeen: the issues
+	Count       int64     `json:"count,omitempty"` // of ChangeSeen about one issue: events counted
 }

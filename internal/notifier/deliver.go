@@ -2,6 +2,7 @@ package notifier
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -13,12 +14,14 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
+	"github.com/tocsin-dev/tocsin/internal/delivery"
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
 const (
-	inHand    = 64 // deliveries being sent at once
-	perTarget = 2  // of one target, in all notifiers together
+	inHand  = 64 // deliveries being sent at once
+	perLane = 2  // of one destination, in all notifiers together
 	// lease covers a try and the recording of it; afterwards others take the delivery up.
 	lease      = 30 * time.Second
 	recordTime = 15 * time.Second
@@ -79,7 +82,7 @@ func (d *sender) start(ctx context.Context) error {
 	if room <= 0 {
 		return nil // the next one to finish nudges
 	}
-	jobs, err := d.store.ClaimDeliveries(ctx, room, perTarget, lease)
+	jobs, err := d.store.ClaimDeliveries(ctx, room, perLane, lease)
 	if err != nil {
 		return err
 	}
@@ -105,10 +108,10 @@ func (d *sender) try(j *alert.Job) {
 	if verdict.State == alert.DeliveryFailed {
 		slog.WarnContext(d.sending, "delivery given up", "project", j.Project, "delivery", j.ID, "rule", j.Rule, "status", answer.Status)
 	}
-	d.record(d.records, j, attemptOf(j, answer, started, now), verdict)
+	d.record(d.records, j, attemptOf(j, answer, started, now), verdict, answer)
 }
 
-// send hands j to its channel. A panic counts as a failed try.
+// send renders j, when it was not before, and hands it to its channel. A panic counts as a failed try.
 func (s *Service) send(ctx context.Context, j *alert.Job) (a alert.Answer) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -120,22 +123,97 @@ func (s *Service) send(ctx context.Context, j *alert.Job) (a alert.Answer) {
 	if !ok {
 		return alert.Answer{Error: "this release does not know the channel", Final: true}
 	}
-	return ch.Send(ctx, j)
+	settings, err := s.settings(j)
+	if err != nil {
+		return alert.Answer{Error: fault.Public(err), Final: true}
+	}
+	if len(j.Payload) == 0 {
+		if err := s.render(ctx, j, ch, settings); err != nil {
+			slog.WarnContext(ctx, "message was not rendered", "err", err, "project", j.Project, "delivery", j.ID)
+			return alert.Answer{Error: "the message could not be made", Final: !fault.KindOf(err).Retryable(), Cut: fault.KindOf(err).Retryable()}
+		}
+	}
+	return ch.Send(ctx, j, settings)
+}
+
+// settings opens those of j's destination; a person's are their address.
+func (s *Service) settings(j *alert.Job) (delivery.Settings, error) {
+	if j.User != 0 {
+		if j.Address == "" {
+			return nil, fault.New(fault.Invalid, "the person has no account any more")
+		}
+		return delivery.Settings{"to": j.Address}, nil
+	}
+	if j.Settings == "" {
+		return nil, fault.New(fault.Invalid, "the destination is gone")
+	}
+	settings, err := delivery.Open(j.Organization, j.Settings, s.key)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "the settings cannot be read: %s", fault.Public(err))
+	}
+	return settings, nil
 }
 
 // record stores a try, again and again while the database is away and the lease may hold. When
 // that fails the message goes out once more, under the same id.
-func (s *Service) record(ctx context.Context, j *alert.Job, a alert.Attempt, v alert.Verdict) {
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := s.store.FinishAttempt(ctx, j, a, v)
+func (s *Service) record(ctx context.Context, j *alert.Job, a alert.Attempt, v alert.Verdict, answer alert.Answer) {
+	failed, err := backoff.Retry(ctx, func() (*postgres.LaneFailure, error) {
+		failed, err := s.store.FinishAttempt(ctx, j, a, v, answer)
 		if err != nil && !fault.KindOf(err).Retryable() {
 			err = backoff.Permanent(err)
 		}
-		return struct{}{}, err
+		return failed, err
 	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(recordTime))
 	if err != nil {
 		slog.ErrorContext(ctx, "try of a delivery was not recorded", "err", err, "project", j.Project, "delivery", j.ID)
+		return
 	}
+	if reason := giveUp(failed, answer, time.Now()); reason != "" && j.Destination != 0 {
+		if err := s.disable(ctx, j, reason); err != nil {
+			slog.ErrorContext(ctx, "destination was not switched off", "err", err, "project", j.Project, "destination", j.Destination)
+		}
+	}
+}
+
+// giveUp says why a destination is to be switched off; empty: it is not.
+func giveUp(failed *postgres.LaneFailure, answer alert.Answer, now time.Time) string {
+	switch {
+	case failed == nil || failed.Disabled:
+		return ""
+	case answer.Gone:
+		return "It answered that it is gone for good (410)."
+	case now.Sub(failed.Since) >= alert.DisableAfter && failed.Failures >= alert.BreakAfter:
+		return "It has not taken a message for 72 hours. The last failure: " + answer.Error + "."
+	}
+	return ""
+}
+
+// disable switches a destination off and tells who looks after the organization, by mail.
+func (s *Service) disable(ctx context.Context, j *alert.Job, reason string) error {
+	first, err := s.store.DisableLane(ctx, j.Lane, reason, j.ID)
+	if err != nil || !first {
+		return err
+	}
+	slog.WarnContext(ctx, "destination switched off", "project", j.Project, "destination", j.Destination, "reason", reason)
+	managers, err := s.store.Managers(ctx, j.Organization)
+	if err != nil {
+		return err
+	}
+	change, err := s.store.SampleChange(ctx, j.Project)
+	if err != nil {
+		return err
+	}
+	change.ID, change.Title, change.Culprit, change.ShortID, change.Level = postgres.NewID(), "Destination "+j.Target+" ("+j.Channel+")", "", "", "warning"
+	change.FirstSeen, change.Release, change.Environment = time.Time{}, "", ""
+	notice, err := json.Marshal(alert.NoticeSeed{Change: change, Reason: reason + " Alerts are no longer sent there. Correct its settings and save them, and it starts anew."})
+	if err != nil {
+		return err
+	}
+	var jobs []alert.Job
+	for _, r := range managers {
+		jobs = append(jobs, personal(alert.Job{Notice: notice, Delivery: alert.Delivery{Project: j.Project, Change: -change.ID, Kind: alert.NoticeDisabled}}, r))
+	}
+	return s.enqueue(ctx, jobs)
 }
 
 func attemptOf(j *alert.Job, a alert.Answer, started, ended time.Time) alert.Attempt {

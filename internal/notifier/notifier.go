@@ -6,12 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
-	"github.com/tocsin-dev/tocsin/internal/delivery/webhook"
+	"github.com/tocsin-dev/tocsin/internal/delivery"
+	"github.com/tocsin-dev/tocsin/internal/delivery/channels"
+	"github.com/tocsin-dev/tocsin/internal/delivery/email"
 	"github.com/tocsin-dev/tocsin/internal/outbound"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/seal"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 )
 
@@ -21,24 +23,24 @@ type Config struct {
 }
 
 const (
-	measureEvery = 15 * time.Second
-	dropEvery    = 10 * time.Minute
+	measureEvery  = 15 * time.Second
+	dropEvery     = 10 * time.Minute
+	foldEvery     = time.Second
+	escalateEvery = 5 * time.Second
+	// connsPerHost is how many connections one host may hold: many destinations share one.
+	connsPerHost = 16
 	dropChunk    = 1000
 	// keepLog is how long finished deliveries stay in the log.
 	keepLog = 90 * 24 * time.Hour
 )
 
-// channel is one way to reach people. Render makes the bytes of a message; Send hands them over
-// once. Texts of an Answer hold no secrets of the settings.
-type channel interface {
-	Render(n *alert.Notice) ([]byte, error)
-	Send(ctx context.Context, j *alert.Job) alert.Answer
-}
-
 // Service matches changes with rules and delivers what comes of it.
 type Service struct {
 	store    *postgres.Store
-	channels map[string]channel
+	key      *seal.Key
+	channels map[string]delivery.Channel
+	rules    *ruleCache
+	memory   *memory
 	baseURL  func() string
 	metrics  *metrics
 	wake     chan struct{} // holds one: a delivery may have become due
@@ -54,11 +56,19 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	client := outbound.New(outbound.Options{AllowPrivate: allow, ConnsPerHost: perTarget})
+	client := outbound.New(outbound.Options{AllowPrivate: allow, ConnsPerHost: connsPerHost})
 	defer client.Close()
+	agent := strings.TrimSuffix("Tocsin/"+strings.TrimPrefix(telemetry.Version(), "tocsin@"), "/")
+	relay, err := email.ParseRelay(k.Config.SMTPURL, k.Config.MailFrom)
+	if err != nil {
+		return err
+	}
 	s := &Service{
 		store:    k.Store,
-		channels: map[string]channel{alert.ChannelWebhook: webhook.New(client, key, strings.TrimPrefix(telemetry.Version(), "tocsin@"))},
+		key:      key,
+		channels: channels.Open(&delivery.Poster{Client: client, Agent: agent}, relay, k.BaseURL()),
+		rules:    &ruleCache{rules: map[int64]cachedRules{}},
+		memory:   &memory{until: map[[2]int64]time.Time{}},
 		baseURL:  k.BaseURL,
 		metrics:  newMetrics(k.Registry),
 		wake:     make(chan struct{}, 1),
@@ -73,6 +83,8 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Go(ctx, "serve rules.test", func(ctx context.Context) error { return bindings.TestRule.Serve(ctx, k.Bus, s.test) })
 	k.Go(ctx, "serve deliveries.redeliver", func(ctx context.Context) error { return bindings.Redeliver.Serve(ctx, k.Bus, s.redeliver) })
 	k.Every(ctx, "measure deliveries", measureEvery, s.measure)
+	k.Every(ctx, "make digests", foldEvery, s.flushFolds)
+	k.Every(ctx, "escalate alerts", escalateEvery, s.escalate)
 	k.Every(ctx, "drop old deliveries", dropEvery, s.drop)
 	return k.Serve(ctx, http.NotFoundHandler())
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // maxRules is how many rules one project may have: each change of its issues is held against all.
-const maxRules = 100
+const maxRules = 1000
 
 const ruleColumns = `
 	select project_id, id, name, rule, is_enabled, coalesce(created_by, 0) as created_by, created_at, updated_at, last_fired_at
@@ -29,13 +29,13 @@ const sqlRule = ruleColumns + `
 
 // The count is not exact under concurrency, which a limit of this kind does not need.
 const sqlInsertRule = `
-	insert into alert_rules (project_id, id, name, rule, is_enabled, created_by)
-	select @project, @id, @name, @rule, @enabled, nullif(@user::bigint, 0)
+	insert into alert_rules (project_id, id, name, rule, is_enabled, asks_events, created_by)
+	select @project, @id, @name, @rule, @enabled, @asks, nullif(@user::bigint, 0)
 	where (select count(*) from alert_rules where project_id = @project) < @limit
 	returning created_at, updated_at`
 
 const sqlUpdateRule = `
-	update alert_rules set name = @name, rule = @rule, is_enabled = @enabled, updated_at = now()
+	update alert_rules set name = @name, rule = @rule, is_enabled = @enabled, asks_events = @asks, updated_at = now()
 	where project_id = @project and id = @id
 	returning created_at, updated_at`
 
@@ -96,6 +96,28 @@ func (st *Store) Rule(ctx context.Context, project, id int64) (alert.Rule, error
 	return row.rule()
 }
 
+const sqlRulesRevision = `
+	select project_id, count(*) as rules, max(updated_at) as updated_at
+	from alert_rules where project_id = any(@projects::bigint[]) group by project_id`
+
+// RulesRevision changes whenever a rule of the project does.
+type RulesRevision struct {
+	ProjectID int64
+	Rules     int64
+	UpdatedAt time.Time
+}
+
+// RulesRevisions returns the revisions of the rules of projects; those without rules are absent.
+func (st *Store) RulesRevisions(ctx context.Context, projects []int64) (map[int64]RulesRevision, error) {
+	rows, _ := st.db.Query(ctx, sqlRulesRevision, pgx.StrictNamedArgs{"projects": projects}) // Collect reports a failed Query
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[RulesRevision])
+	found := make(map[int64]RulesRevision, len(list))
+	for _, r := range list {
+		found[r.ProjectID] = r
+	}
+	return found, translate(err, "read the revisions of alert rules")
+}
+
 // PutRule stores a rule: a new one, which it gives an id, when r.ID is zero, else in place of the
 // one with that id. It fills in the times. fault.Invalid: the rule is not valid, or the project has
 // too many. fault.Unknown: the project has no rule with that id.
@@ -107,7 +129,7 @@ func (st *Store) PutRule(ctx context.Context, r *alert.Rule) error {
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "encode an alert rule of project %d", r.Project)
 	}
-	args := pgx.StrictNamedArgs{"project": r.Project, "id": r.ID, "name": r.Name, "rule": document, "enabled": r.Enabled}
+	args := pgx.StrictNamedArgs{"project": r.Project, "id": r.ID, "name": r.Name, "rule": document, "enabled": r.Enabled, "asks": r.AsksEvents()}
 	query, made := sqlUpdateRule, r.ID
 	if r.ID == 0 {
 		query, made = sqlInsertRule, NewID()

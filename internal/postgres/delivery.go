@@ -11,60 +11,28 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/alert"
 )
 
-// A delivery exists once for each rule, change and action. When the rule spoke about the issue
-// less than its frequency ago, it is only logged.
-const sqlInsertDelivery = `
-	insert into deliveries (project_id, id, rule_id, change_id, action, issue_id, channel, target, payload, settings,
-		state, reason, next_attempt_at, finished_at)
-	select @project, @id, @rule, @change, @action, nullif(@issue::bigint, 0), @channel, @target, @payload, @settings,
-		case when recent then 3 else 0 end,
-		case when recent then 'the rule spoke about this issue less than its frequency ago' else '' end,
-		case when recent then null else now() end,
-		case when recent then now() end
-	from (select @frequency::interval > interval '0' and exists (
-		select from deliveries
-		where project_id = @project and rule_id = @rule and issue_id = @issue and action = @action
-			and created_at > now() - @frequency::interval and state <> 3 and change_id > 0 and change_id <> @change) as recent) as r
-	on conflict (project_id, rule_id, change_id, action) do nothing
-	returning state`
-
-// Alerts of one rule that come at the same time take turns, so that they see each other.
-const sqlLockRules = `
-	select from alert_rules
-	where project_id = any(@projects) and id = any(@ids)
-	order by project_id, id
-	for update`
-
-const sqlTouchRules = `
-	update alert_rules set last_fired_at = now()
-	where project_id = any(@projects) and id = any(@ids)`
-
-const sqlStartDelivery = `
-	insert into deliveries (project_id, id, rule_id, change_id, action, channel, target, payload, settings,
-		next_attempt_at, attempts, leased_until)
-	values (@project, @id, @rule, @change, @action, @channel, @target, @payload, @settings,
-		now(), 1, now() + @lease::interval)
-	returning queued_at`
-
-// lanes steps through the targets that have queued deliveries, one index probe each; heads takes
-// the next few of each lane, those in hand included, so that a target never has more in hand than
-// that and a long queue of one costs the others nothing. A lane's turn comes by what it has in
-// hand: targets that answer are not kept waiting by older queues of those that hang.
+// lanes steps through the lanes that have queued deliveries, one index probe each; heads takes the
+// next few of each lane, those in hand included, so that a lane never has more in hand than that and
+// a long queue of one costs the others nothing. A lane whose breaker is open has no heads, one that
+// failed often has one. A lane's turn comes by what it has in hand: destinations that answer are not
+// kept waiting by older queues of those that hang.
 const sqlClaimDeliveries = `
 	with recursive lanes as (
-		(select target from deliveries where state = 0 order by target limit 1)
+		(select lane from deliveries where state = 0 order by lane limit 1)
 		union all
-		select (select d.target from deliveries d where d.state = 0 and d.target > l.target order by d.target limit 1)
-		from lanes l where l.target is not null
+		select (select d.lane from deliveries d where d.state = 0 and d.lane > l.lane order by d.lane limit 1)
+		from lanes l where l.lane is not null
 	), heads as (
 		select h.project_id, h.id, h.next_attempt_at, h.leased_until,
-			row_number() over (partition by l.target order by h.next_attempt_at, h.id) as turn
-		from lanes l cross join lateral (
+			row_number() over (partition by l.lane order by h.next_attempt_at, h.id) as turn
+		from lanes l left join alert_lanes a on a.lane = l.lane
+		cross join lateral (
 			select d.project_id, d.id, d.next_attempt_at, d.leased_until
 			from deliveries d
-			where d.state = 0 and d.target = l.target and d.next_attempt_at <= now()
+			where d.state = 0 and d.lane = l.lane and d.next_attempt_at <= now()
 			order by d.next_attempt_at, d.id
-			limit @per_target) h
+			limit case when a.is_paused or a.open_until > now() then 0 when a.failures >= @break_after then 1 else @per_lane::integer end) h
+		where l.lane is not null
 	), due as (
 		select d.project_id, d.id
 		from deliveries d join heads h on d.project_id = h.project_id and d.id = h.id
@@ -72,14 +40,31 @@ const sqlClaimDeliveries = `
 		order by h.turn, h.next_attempt_at, h.id
 		limit @limit
 		for update of d skip locked
+	), taken as (
+		update deliveries d set leased_until = now() + @lease::interval, attempts = d.attempts + 1
+		from due
+		where d.project_id = due.project_id and d.id = due.id
+			and d.state = 0 and (d.leased_until is null or d.leased_until <= now())
+		returning d.*
 	)
-	update deliveries d set leased_until = now() + @lease::interval, attempts = d.attempts + 1
-	from due
-	where d.project_id = due.project_id and d.id = due.id
-		and d.state = 0 and (d.leased_until is null or d.leased_until <= now())
-	returning d.project_id as project, d.id, d.rule_id as rule, d.change_id as change, d.action,
-		coalesce(d.issue_id, 0) as issue, d.channel, d.target, d.state, d.reason, d.attempts as attempt_count,
-		d.next_attempt_at, d.created_at, d.queued_at, d.finished_at, d.payload, d.settings, d.first_attempt`
+	select d.project_id as project, d.id, d.rule_id as rule, d.change_id as change, d.action,
+		coalesce(d.issue_id, 0) as issue, d.kind, d.lane, coalesce(d.destination_id, 0) as destination, coalesce(d.user_id, 0) as "user",
+		coalesce(d.digest_id, 0) as digest, d.channel, d.target, d.state, d.reason, d.attempts as attempt_count,
+		d.next_attempt_at, d.created_at, d.queued_at, d.finished_at, d.payload, coalesce(d.notice, 'null') as notice, d.first_attempt,
+		coalesce(dest.settings, '') as settings, coalesce(dest.organization_id, 0) as organization, coalesce(u.email, '') as address, coalesce(t.thread, '') as thread
+	from taken d left join alert_destinations dest on dest.id = d.destination_id
+	left join users u on u.id = d.user_id and u.is_active
+	left join alert_threads t on t.project_id = d.project_id and t.issue_id = d.issue_id and t.lane = d.lane`
+
+const sqlStartDelivery = `
+	insert into deliveries (project_id, id, rule_id, change_id, action, channel, target, payload, kind, lane, destination_id, user_id,
+		next_attempt_at, attempts, leased_until)
+	values (@project, @id, @rule, @change, @action, @channel, @target, @payload, @kind, @lane, nullif(@destination::bigint, 0), nullif(@user::bigint, 0),
+		now(), 1, now() + @lease::interval)
+	returning queued_at`
+
+const sqlKeepPayload = `
+	update deliveries set payload = @payload where project_id = @project and id = @id and payload is null`
 
 // The try is logged whatever became of the delivery meanwhile; the state changes only when nobody
 // else took the delivery up, or when the try reached its destination.
@@ -89,10 +74,29 @@ const sqlFinishAttempt = `
 		select project_id, id, @number, @started, @duration, @status, @error, @response
 		from deliveries where project_id = @project and id = @id
 		on conflict do nothing
+	), threaded as (
+		insert into alert_threads (project_id, issue_id, lane, thread)
+		select @project, @issue, @lane, @thread where @thread::text <> '' and @issue::bigint <> 0
+		on conflict do nothing
 	)
 	update deliveries set state = @state::smallint, reason = @reason, next_attempt_at = @next, leased_until = null,
 		finished_at = case when @state::smallint = 0 then null else now() end
 	where project_id = @project and id = @id and state = 0 and (attempts = @number or @state::smallint = 1)`
+
+// A lane that is well is only written when it was not, or now and then.
+const sqlLaneSent = `
+	insert into alert_lanes as l (lane, last_sent_at) values (@lane, now())
+	on conflict (lane) do update set last_sent_at = now(), failures = 0, failing_since = null, open_until = null
+	where l.failures > 0 or l.last_sent_at is null or l.last_sent_at < now() - interval '5 seconds'`
+
+const sqlLaneFailed = `
+	insert into alert_lanes as l (lane, last_failed_at, failures, failing_since, last_error) values (@lane, now(), 1, now(), @error)
+	on conflict (lane) do update set last_failed_at = now(), failures = l.failures + 1, failing_since = coalesce(l.failing_since, now()),
+		last_error = excluded.last_error
+	returning l.failures, l.failing_since, l.disabled_at is not null`
+
+const sqlOpenBreaker = `
+	update alert_lanes set open_until = greatest(open_until, now() + @pause::interval) where lane = @lane`
 
 const sqlRequeue = `
 	update deliveries set state = 0, reason = '', queued_at = now(), first_attempt = attempts,
@@ -100,107 +104,71 @@ const sqlRequeue = `
 	where project_id = @project and id = any(@ids) and state <> 0
 	returning id`
 
-// EnqueueDeliveries stores deliveries for sending, in one transaction, and returns how many of
-// them are new and due. Those stored before are left alone, so the call may be repeated.
-func (st *Store) EnqueueDeliveries(ctx context.Context, jobs []alert.Job) (queued int, err error) {
-	if len(jobs) == 0 {
-		return 0, nil
-	}
-	err = retry(ctx, func() error {
-		return pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error {
-			queued, err = enqueue(ctx, tx, jobs)
-			return err
-		})
-	})
-	return queued, translate(err, "queue %d deliveries", len(jobs))
-}
-
-func enqueue(ctx context.Context, tx pgx.Tx, jobs []alert.Job) (queued int, err error) {
-	if limited := keepJobs(jobs, func(j *alert.Job) bool { return j.Frequency > 0 }); len(limited) > 0 {
-		if _, err := tx.Exec(ctx, sqlLockRules, ruleArgs(limited)); err != nil {
-			return 0, err
-		}
-	}
-	batch := &pgx.Batch{} // one statement each: a delivery sees the ones before it
-	for i := range jobs {
-		j := &jobs[i]
-		batch.Queue(sqlInsertDelivery, pgx.StrictNamedArgs{
-			"project": j.Project, "id": j.ID, "rule": j.Rule, "change": j.Change, "action": j.Action, "issue": j.Issue,
-			"channel": j.Channel, "target": j.Target, "payload": j.Payload, "settings": j.Settings, "frequency": j.Frequency})
-	}
-	results := tx.SendBatch(ctx, batch)
-	fired := make([]alert.Job, 0, len(jobs))
-	for i := range jobs {
-		var state alert.DeliveryState
-		switch err := results.QueryRow().Scan(&state); {
-		case err == nil && state == alert.DeliveryQueued:
-			fired = append(fired, jobs[i])
-		case err != nil && err != pgx.ErrNoRows:
-			_ = results.Close() // the statement's failure is the one to report
-			return 0, err
-		}
-	}
-	if err := results.Close(); err != nil || len(fired) == 0 {
-		return 0, err
-	}
-	_, err = tx.Exec(ctx, sqlTouchRules, ruleArgs(fired))
-	return len(fired), err
-}
-
-func keepJobs(jobs []alert.Job, keep func(*alert.Job) bool) []alert.Job {
-	var kept []alert.Job
-	for i := range jobs {
-		if keep(&jobs[i]) {
-			kept = append(kept, jobs[i])
-		}
-	}
-	return kept
-}
-
-// ruleArgs names the rules of jobs. Ids of rules are unique across projects in practice; the
-// project beside them is what the tables are distributed by.
-func ruleArgs(jobs []alert.Job) pgx.StrictNamedArgs {
-	projects, ids := make([]int64, len(jobs)), make([]int64, len(jobs))
-	for i := range jobs {
-		projects[i], ids[i] = jobs[i].Project, jobs[i].Rule
-	}
-	slices.Sort(projects)
-	slices.Sort(ids)
-	return pgx.StrictNamedArgs{"projects": slices.Compact(projects), "ids": slices.Compact(ids)}
-}
-
 // StartDelivery stores a delivery that the caller sends at once, as its first try, and fills in
 // its times. When the caller dies before FinishAttempt, it is claimed by others after lease.
 func (st *Store) StartDelivery(ctx context.Context, j *alert.Job, lease time.Duration) error {
 	err := st.db.QueryRow(ctx, sqlStartDelivery, pgx.StrictNamedArgs{
 		"project": j.Project, "id": j.ID, "rule": j.Rule, "change": j.Change, "action": j.Action,
-		"channel": j.Channel, "target": j.Target, "payload": j.Payload, "settings": j.Settings, "lease": lease,
+		"channel": j.Channel, "target": j.Target, "payload": j.Payload, "kind": j.Kind, "lane": j.Lane, "destination": j.Destination, "user": j.User,
+		"lease": lease,
 	}).Scan(&j.QueuedAt)
 	j.CreatedAt, j.AttemptCount = j.QueuedAt, 1
 	return translate(err, "start delivery %d of project %d", j.ID, j.Project)
 }
 
-// ClaimDeliveries takes up to limit due deliveries in hand, at most perTarget of one target
-// counting those in hand already: first of targets with fewest in hand, then longest due. Nobody else gets them until lease has passed;
-// AttemptCount is the number of the try to make.
-func (st *Store) ClaimDeliveries(ctx context.Context, limit, perTarget int, lease time.Duration) ([]alert.Job, error) {
+// ClaimDeliveries takes up to limit due deliveries in hand, at most perLane of one lane counting
+// those in hand already: first of lanes with fewest in hand, then longest due. Nobody else gets them
+// until lease has passed; AttemptCount is the number of the try to make.
+func (st *Store) ClaimDeliveries(ctx context.Context, limit, perLane int, lease time.Duration) ([]alert.Job, error) {
 	rows, _ := st.db.Query(ctx, sqlClaimDeliveries, pgx.StrictNamedArgs{ // Collect reports a failed Query
-		"limit": limit, "per_target": perTarget, "lease": lease})
+		"limit": limit, "per_lane": perLane, "lease": lease, "break_after": alert.BreakAfter})
 	jobs, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[alert.Job])
 	slices.SortFunc(jobs, func(a, b alert.Job) int { return cmp.Compare(a.ID, b.ID) })
 	return jobs, translate(err, "claim deliveries")
 }
 
-// FinishAttempt logs a try of j and what becomes of j, in one statement. It may be repeated.
-func (st *Store) FinishAttempt(ctx context.Context, j *alert.Job, a alert.Attempt, v alert.Verdict) error {
+// KeepPayload stores what was rendered for j, before it is sent for the first time.
+func (st *Store) KeepPayload(ctx context.Context, j *alert.Job) error {
+	_, err := st.db.Exec(ctx, sqlKeepPayload, pgx.StrictNamedArgs{"payload": j.Payload, "project": j.Project, "id": j.ID})
+	return translate(err, "keep the message of delivery %d of project %d", j.ID, j.Project)
+}
+
+// LaneFailure is how a lane stands after a failure.
+type LaneFailure struct {
+	Failures int // in a row
+	Since    time.Time
+	Disabled bool
+}
+
+// FinishAttempt logs a try of j, what becomes of j, and how its lane fares; thread is what the
+// channel called the message. It may be repeated. failed is nil when the try says nothing bad of the
+// destination.
+func (st *Store) FinishAttempt(ctx context.Context, j *alert.Job, a alert.Attempt, v alert.Verdict, answer alert.Answer) (failed *LaneFailure, err error) {
 	var next *time.Time
 	if v.State == alert.DeliveryQueued {
 		next = &v.NextAttemptAt
 	}
-	_, err := st.db.Exec(ctx, sqlFinishAttempt, pgx.StrictNamedArgs{
+	b := &pgx.Batch{}
+	b.Queue(sqlFinishAttempt, pgx.StrictNamedArgs{
 		"project": j.Project, "id": j.ID, "number": a.Number, "started": a.StartedAt, "duration": a.Duration.Milliseconds(),
-		"status": a.Status, "error": a.Error, "response": a.Response, "state": v.State, "reason": v.Reason, "next": next})
-	return translate(err, "finish try %d of delivery %d of project %d", a.Number, j.ID, j.Project)
+		"status": a.Status, "error": a.Error, "response": a.Response, "state": v.State, "reason": v.Reason, "next": next,
+		"thread": answer.Thread, "issue": j.Issue, "lane": j.Lane})
+	switch {
+	case answer.Error == "":
+		b.Queue(sqlLaneSent, pgx.StrictNamedArgs{"lane": j.Lane})
+	case !answer.Cut && j.Kind != alert.NoticeTest:
+		failed = &LaneFailure{}
+		b.Queue(sqlLaneFailed, pgx.StrictNamedArgs{"lane": j.Lane, "error": answer.Error}).QueryRow(func(row pgx.Row) error {
+			return row.Scan(&failed.Failures, &failed.Since, &failed.Disabled)
+		})
+	}
+	err = st.db.SendBatch(ctx, b).Close()
+	if err == nil && failed != nil {
+		if pause := max(alert.BreakFor(failed.Failures), min(answer.RetryAfter, time.Hour)); pause > 0 {
+			_, err = st.db.Exec(ctx, sqlOpenBreaker, pgx.StrictNamedArgs{"lane": j.Lane, "pause": pause})
+		}
+	}
+	return failed, translate(err, "finish try %d of delivery %d of project %d", a.Number, j.ID, j.Project)
 }
 
 // Requeue makes finished deliveries of a project due again and returns the ids of those it found

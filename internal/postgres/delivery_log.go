@@ -20,28 +20,41 @@ const maxAttempts = 500
 
 const deliveryColumns = `
 	select d.project_id as project, d.id, d.rule_id as rule, d.change_id as change, d.action,
-		coalesce(d.issue_id, 0) as issue, d.channel, d.target, d.state, d.reason, d.attempts as attempt_count,
+		coalesce(d.issue_id, 0) as issue, d.kind, d.lane, coalesce(d.destination_id, 0) as destination, coalesce(d.user_id, 0) as "user",
+		coalesce(d.digest_id, 0) as digest, d.channel, d.target, d.state, d.reason, d.attempts as attempt_count,
 		d.next_attempt_at, d.created_at, d.queued_at, d.finished_at,
-		coalesce(r.name, '') as rule_name, coalesce(i.title, '') as issue_title,
+		coalesce(r.name, '') as rule_name, coalesce(dest.name, '') as destination_name, coalesce(i.title, '') as issue_title,
 		coalesce(i.number, 0) as issue_number, coalesce(p.slug, '') as project_slug
 	from deliveries d
 	left join alert_rules r on r.project_id = d.project_id and r.id = d.rule_id
+	left join alert_destinations dest on dest.id = d.destination_id
 	left join issues i on i.project_id = d.project_id and i.id = d.issue_id
 	left join projects p on p.id = d.project_id `
 
-const sqlListDeliveries = deliveryColumns + `
-	where d.project_id = @project and d.id < @before and (@rule::bigint = 0 or d.rule_id = @rule)
+const deliveryFilter = `
+	where d.project_id = any(@projects::bigint[]) and d.id < @before and (@rule::bigint = 0 or d.rule_id = @rule)
+		and (@destination::bigint = 0 or d.destination_id = @destination) and (@digest::bigint = 0 or d.digest_id = @digest or d.id = @digest)
+		and (@issue::bigint = 0 or d.issue_id = @issue)`
+
+const sqlListDeliveries = deliveryColumns + deliveryFilter + `
 	order by d.id desc
 	limit @limit`
 
 // The state is a separate statement so that the planner can use the index of failed ones.
-const sqlListDeliveriesInState = deliveryColumns + `
-	where d.project_id = @project and d.id < @before and (@rule::bigint = 0 or d.rule_id = @rule) and d.state = @state
+const sqlListDeliveriesInState = deliveryColumns + deliveryFilter + ` and d.state = @state
 	order by d.id desc
 	limit @limit`
 
 const sqlDelivery = deliveryColumns + `
 	where d.project_id = @project and d.id = @id`
+
+const sqlDeliveryMessage = `select coalesce(payload, '') from deliveries where project_id = @project and id = @id`
+
+// DeliveryMessage returns the bytes of a delivery's message; empty while it was not rendered.
+func (st *Store) DeliveryMessage(ctx context.Context, project, id int64) (payload []byte, err error) {
+	err = st.db.QueryRow(ctx, sqlDeliveryMessage, pgx.StrictNamedArgs{"project": project, "id": id}).Scan(&payload)
+	return payload, translate(err, "read the message of delivery %d", id)
+}
 
 const sqlAttempts = `
 	select number, started_at, duration_ms, status, error, response
@@ -71,20 +84,30 @@ const sqlDropDeliveries = `
 
 // DeliveryQuery chooses entries of a project's delivery log.
 type DeliveryQuery struct {
-	Project int64
-	Rule    int64                // zero: of every rule
-	State   *alert.DeliveryState // nil: in every state
-	Cursor  string               // DeliveryPage.Next of the page before; empty: from the newest
-	Limit   int                  // 1 to 100; 0 is 25
+	Project                    int64
+	Projects                   []int64              // instead of Project, when there are several
+	Rule                       int64                // zero: of every rule
+	Destination, Digest, Issue int64                // likewise
+	State                      *alert.DeliveryState // nil: in every state
+	Cursor                     string               // DeliveryPage.Next of the page before; empty: from the newest
+	Limit                      int                  // 1 to 100; 0 is 25
+}
+
+func (q *DeliveryQuery) projects() []int64 {
+	if q.Projects != nil {
+		return q.Projects
+	}
+	return []int64{q.Project}
 }
 
 // DeliveryRow is an entry of the delivery log with the names of what it is about.
 type DeliveryRow struct {
 	alert.Delivery
-	RuleName    string // empty: the rule was deleted, or the entry is a test of a draft
-	IssueTitle  string // empty: a test, or the issue was deleted
-	IssueNumber int64
-	ProjectSlug string
+	DestinationName string // empty: a person, a draft, or it was deleted
+	RuleName        string // empty: the rule was deleted, or the entry is a test of a draft
+	IssueTitle      string // empty: a test, or the issue was deleted
+	IssueNumber     int64
+	ProjectSlug     string
 }
 
 // ShortID names the issue for people; empty when there is none.
@@ -115,7 +138,8 @@ func (st *Store) ListDeliveries(ctx context.Context, q DeliveryQuery) (DeliveryP
 		q.Limit = 25
 	}
 	limit := min(max(q.Limit, 1), maxDeliveries)
-	query, args := sqlListDeliveries, pgx.StrictNamedArgs{"project": q.Project, "before": before, "rule": q.Rule, "limit": limit + 1}
+	query, args := sqlListDeliveries, pgx.StrictNamedArgs{"projects": q.projects(), "before": before, "rule": q.Rule,
+		"destination": q.Destination, "digest": q.Digest, "issue": q.Issue, "limit": limit + 1}
 	if q.State != nil {
 		query, args["state"] = sqlListDeliveriesInState, *q.State
 	}
@@ -175,4 +199,61 @@ func (st *Store) DropDeliveries(ctx context.Context, before time.Time, limit int
 	var n int
 	err := st.db.QueryRow(ctx, sqlDropDeliveries, pgx.StrictNamedArgs{"before": before, "limit": limit}).Scan(&n)
 	return n, translate(err, "drop old deliveries")
+}
+
+const (
+	sqlRuleFirings = `
+		select date_trunc('hour', created_at) as hour, count(distinct change_id) as count from deliveries
+		where project_id = @project and rule_id = @rule and kind = 'alert' and state <> 3 and created_at >= @from and created_at < @to
+		group by 1 order by 1 limit 2000`
+	sqlRuleHistory = `
+		select issue_id, count(distinct change_id) as count, max(created_at) as last_at,
+			coalesce((array_agg(notice -> 'change' ->> 'event_id' order by created_at desc))[1], '') as event_id
+		from deliveries
+		where project_id = @project and rule_id = @rule and kind = 'alert' and state <> 3 and issue_id is not null and created_at >= @from
+		group by issue_id order by last_at desc limit 100`
+)
+
+// RuleFiring is how often a rule fired in an hour.
+type RuleFiring struct {
+	Hour  time.Time
+	Count int64
+}
+
+// RuleFirings counts by the hour how often a rule fired.
+func (st *Store) RuleFirings(ctx context.Context, projectID, rule int64, from, to time.Time) ([]RuleFiring, error) {
+	rows, _ := st.db.Query(ctx, sqlRuleFirings, pgx.StrictNamedArgs{"project": projectID, "rule": rule, "from": from, "to": to})
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[RuleFiring])
+	return list, translate(err, "count the firings of rule %d", rule)
+}
+
+// RuleIssue is an issue that a rule fired about.
+type RuleIssue struct {
+	IssueID int64
+	Count   int64
+	LastAt  time.Time
+	EventID string
+}
+
+// RuleHistory lists the issues that a rule fired about, latest first.
+func (st *Store) RuleHistory(ctx context.Context, projectID, rule int64, from time.Time) ([]RuleIssue, error) {
+	rows, _ := st.db.Query(ctx, sqlRuleHistory, pgx.StrictNamedArgs{"project": projectID, "rule": rule, "from": from})
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[RuleIssue])
+	return list, translate(err, "read the history of rule %d", rule)
+}
+
+const sqlRuleFiringCounts = `
+	select rule_id, count(distinct change_id) from deliveries
+	where project_id = any(@projects::bigint[]) and kind = 'alert' and state <> 3 and created_at >= @from group by rule_id`
+
+// RuleFiringCounts counts how often the rules of projects fired since a time.
+func (st *Store) RuleFiringCounts(ctx context.Context, projects []int64, from time.Time) (map[int64]int64, error) {
+	rows, _ := st.db.Query(ctx, sqlRuleFiringCounts, pgx.StrictNamedArgs{"projects": projects, "from": from}) // ForEachRow reports a failed Query
+	found := map[int64]int64{}
+	var rule, n int64
+	_, err := pgx.ForEachRow(rows, []any{&rule, &n}, func() error {
+		found[rule] = n
+		return nil
+	})
+	return found, translate(err, "count firings")
 }

@@ -85,6 +85,9 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 	b := &pgx.Batch{}
 	for _, project := range slices.Sorted(maps.Keys(byProject)) {
 		byProject[project].queue(b, project)
+		if err := byProject[project].tell(b, project); err != nil {
+			return done, err
+		}
 	}
 	b.Queue(sqlFoldedFacts, pgx.StrictNamedArgs{"projects": projects, "ids": ids})
 	done.Batches, done.More = len(ids), len(pending) == foldRows || len(ids) < len(pending)

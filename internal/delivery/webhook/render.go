@@ -1,17 +1,14 @@
 package webhook
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
-	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/delivery"
+	"github.com/tocsin-dev/tocsin/internal/issue"
 )
 
 // maxTextBytes bounds each text of a message.
@@ -100,6 +97,7 @@ type projectPart struct {
 type account struct {
 	Version      int         `json:"version"`
 	DeliveryID   string      `json:"delivery_id"`
+	Kind         string      `json:"kind"`
 	Test         bool        `json:"test"`
 	Change       string      `json:"change"`
 	At           time.Time   `json:"at"`
@@ -108,6 +106,7 @@ type account struct {
 	Project      projectPart `json:"project"`
 	Issue        ownIssue    `json:"issue"`
 	Event        ownEvent    `json:"event"`
+	Digest       *ownDigest  `json:"digest,omitempty"`
 }
 
 type rulePart struct {
@@ -125,33 +124,66 @@ type ownIssue struct {
 	Platform  string    `json:"platform"`
 	FirstSeen time.Time `json:"first_seen"`
 	TimesSeen int64     `json:"times_seen"`
+	UserCount int64     `json:"user_count"`
+	Status    string    `json:"status"`
+	Priority  string    `json:"priority"`
+	Assignee  string    `json:"assignee"`
 }
 
 type ownEvent struct {
 	ID          string `json:"id"`
 	Release     string `json:"release"`
 	Environment string `json:"environment"`
+	Frame       string `json:"frame"`
+	Code        string `json:"code"`
 }
 
 // Render returns the message as compact JSON: no HTML escapes and no escaped letters, because
 // receivers parse and print it again before they check the signature.
 // Rule: https://docs.sentry.io/organization/integrations/integration-platform/webhooks/issue-alerts/
-func (c *Channel) Render(n *alert.Notice) ([]byte, error) {
+func (c *Channel) Render(n *alert.Notice, s delivery.Settings) ([]byte, error) {
 	n = tidy(n)
-	b := body{
-		Action:       "triggered",
+	account := renderAccount(n)
+	if n.Digest != nil {
+		account.Digest = renderDigest(n)
+	}
+	switch s["format"] {
+	case FormatTocsin:
+		return delivery.JSON(account)
+	case FormatLegacy:
+		return delivery.JSON(renderLegacy(n))
+	case FormatIssue:
+		return delivery.JSON(issueBody{issueAction(n.Change.Kind), whoActed(n), issueData{renderIssue(n)}, installation{installationID(n.BaseURL)}, account})
+	}
+	action := "triggered"
+	if n.Kind == alert.NoticeResolve {
+		action = "resolved"
+	}
+	return delivery.JSON(body{
+		Action:       action,
 		Actor:        actor{"application", "sentry", "Sentry"},
 		Data:         data{renderEvent(n), renderIssue(n), n.Rule.Name},
 		Installation: installation{installationID(n.BaseURL)},
-		Tocsin:       renderAccount(n),
+		Tocsin:       account,
+	})
+}
+
+// issueAction is the wire's word for what became of an issue.
+func issueAction(k issue.ChangeKind) string {
+	switch k {
+	case issue.ChangeResolved, issue.ChangeAssigned, issue.ChangeArchived, issue.ChangeUnresolved:
+		return string(k)
+	case issue.ChangeRegressed, issue.ChangeReappeared, issue.ChangeEscalating:
+		return "unresolved"
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(b); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "render delivery %d", n.Delivery)
+	return "created"
+}
+
+func whoActed(n *alert.Notice) actor {
+	if n.Change.Actor == 0 {
+		return actor{"application", "sentry", "Sentry"}
 	}
-	return bytes.TrimRight(out.Bytes(), "\n"), nil
+	return actor{"user", strconv.FormatInt(n.Change.Actor, 10), ""}
 }
 
 func renderEvent(n *alert.Notice) eventPart {
@@ -161,11 +193,20 @@ func renderEvent(n *alert.Notice) eventPart {
 		project = strconv.FormatInt(c.Project, 10)
 	}
 	tags := [][2]string{}
+	tags = append(tags, n.Detail.Tags...)
+	if len(tags) > 0 {
+		return eventOf(n, project, tags)
+	}
 	for _, t := range [][2]string{{"environment", c.Environment}, {"level", c.Level}, {"logger", c.Logger}, {"release", c.Release}} {
 		if t[1] != "" {
 			tags = append(tags, t)
 		}
 	}
+	return eventOf(n, project, tags)
+}
+
+func eventOf(n *alert.Notice, project any, tags [][2]string) eventPart {
+	c := &n.Change
 	return eventPart{
 		EventID: c.EventID, Project: project, Release: optional(c.Release), Platform: c.Platform, Message: c.Title,
 		Datetime: c.At, Timestamp: float64(c.At.UnixMilli()) / 1000, Level: c.Level, Logger: c.Logger, Culprit: c.Culprit,
@@ -181,7 +222,7 @@ func renderIssue(n *alert.Notice) issuePart {
 	c := &n.Change
 	return issuePart{
 		ID: strconv.FormatInt(c.Issue, 10), ShortID: c.ShortID, Title: c.Title, Culprit: c.Culprit, Level: c.Level,
-		Platform: c.Platform, Logger: c.Logger, Type: c.Type, Status: "unresolved", Substatus: string(c.Kind),
+		Platform: c.Platform, Logger: c.Logger, Type: c.Type, Status: status(c), Substatus: c.Substatus,
 		Count: strconv.FormatInt(c.TimesSeen, 10), FirstSeen: c.FirstSeen, LastSeen: c.At,
 		Metadata: map[string]string{"title": c.Title}, Permalink: n.IssueURL(), WebURL: n.IssueURL(), URL: issueAPI(n),
 		Project: renderProject(n),
@@ -191,13 +232,14 @@ func renderIssue(n *alert.Notice) issuePart {
 func renderAccount(n *alert.Notice) account {
 	c := &n.Change
 	return account{
-		Version: 1, DeliveryID: strconv.FormatInt(n.Delivery, 10), Test: n.Test, Change: string(c.Kind), At: c.At,
+		Version: 1, DeliveryID: strconv.FormatInt(n.Delivery, 10), Kind: string(n.Kind), Test: n.Test(), Change: string(c.Kind), At: c.At,
 		Rule: rulePart{strconv.FormatInt(n.Rule.ID, 10), n.Rule.Name}, Organization: c.Org, Project: renderProject(n),
 		Issue: ownIssue{
 			ID: strconv.FormatInt(c.Issue, 10), ShortID: c.ShortID, URL: n.IssueURL(), Title: c.Title, Culprit: c.Culprit,
 			Level: c.Level, Platform: c.Platform, FirstSeen: c.FirstSeen, TimesSeen: c.TimesSeen,
+			UserCount: c.UserCount, Status: c.Status, Priority: c.Priority, Assignee: c.Assignee,
 		},
-		Event: ownEvent{c.EventID, c.Release, c.Environment},
+		Event: ownEvent{c.EventID, c.Release, c.Environment, n.Detail.Frame, n.Detail.Code},
 	}
 }
 
@@ -232,30 +274,10 @@ func tidy(n *alert.Notice) *alert.Notice {
 	c := &t.Change
 	for _, s := range []*string{
 		&t.Rule.Name, &c.ProjectSlug, &c.ProjectName, &c.Org, &c.ShortID, &c.Title, &c.Culprit, &c.Type, &c.Level,
-		&c.Platform, &c.Logger, &c.Release, &c.Environment, &c.EventID,
+		&c.Platform, &c.Logger, &c.Release, &c.Environment, &c.EventID, &t.Detail.Frame, &t.Detail.Code,
 	} {
-		*s = line(*s)
+		*s = delivery.Line(*s, maxTextBytes)
 	}
 	c.FirstSeen, c.At = c.FirstSeen.UTC().Truncate(time.Millisecond), c.At.UTC().Truncate(time.Millisecond)
 	return &t
-}
-
-func line(s string) string {
-	return cut(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\ufffd")), maxTextBytes)
-}
-
-// cut shortens s to at most n bytes, between characters.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && s[n]&0xc0 == 0x80 {
-		n--
-	}
-	return s[:n]
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-dev/tocsin/internal/delivery"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/seal"
 )
@@ -21,14 +22,14 @@ const standardPrefix = "whsec_"
 // the same for every try, so that a receiver can tell repetitions.
 // Rule: https://docs.sentry.io/organization/integrations/integration-platform/webhooks/
 // Rule: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-func sign(h http.Header, s Settings, id string, body []byte, now time.Time) error {
+func sign(h http.Header, s delivery.Settings, id string, body []byte, now time.Time) error {
 	seconds := strconv.FormatInt(now.Unix(), 10)
 	h.Set("Sentry-Hook-Timestamp", seconds)
-	h.Set("Sentry-Hook-Signature", hex.EncodeToString(mac([]byte(s.Secret.Reveal()), body)))
+	h.Set("Sentry-Hook-Signature", hex.EncodeToString(mac([]byte(s["secret"]), body)))
 	h.Set("Webhook-Id", id)
 	h.Set("Webhook-Timestamp", seconds)
 	var signatures []string
-	for _, secret := range []seal.Secret{s.Secret, s.OldSecret} {
+	for _, secret := range []seal.Secret{seal.Secret(s["secret"]), seal.Secret(s["old_secret"])} {
 		if secret == "" {
 			continue
 		}

@@ -18,6 +18,10 @@ type deliveryShape struct {
 	IssueID       *string        `json:"issueId"`
 	IssueShortID  *string        `json:"issueShortId"`
 	IssueTitle    *string        `json:"issueTitle"`
+	Kind          string         `json:"kind"`
+	DestinationID *string        `json:"destinationId"`
+	Destination   *string        `json:"destination"`
+	DigestID      *string        `json:"digestId"`
 	Channel       string         `json:"channel"`
 	Target        string         `json:"target"`
 	State         string         `json:"state"`
@@ -42,7 +46,8 @@ type attemptShape struct {
 
 func shapeDelivery(d *postgres.DeliveryRow) deliveryShape {
 	return deliveryShape{ID: id(d.ID), RuleID: maybeID(d.Rule), RuleName: maybe(d.RuleName), IssueID: maybeID(d.Issue),
-		IssueShortID: maybe(d.ShortID()), IssueTitle: maybe(d.IssueTitle), Channel: d.Channel, Target: d.Target, State: d.State.String(),
+		IssueShortID: maybe(d.ShortID()), IssueTitle: maybe(d.IssueTitle), Kind: string(d.Kind), DestinationID: maybeID(d.Destination), Destination: maybe(d.DestinationName), DigestID: maybeID(d.Digest),
+		Channel: d.Channel, Target: d.Target, State: d.State.String(),
 		Reason: maybe(d.Reason), IsTest: d.IsTest(), AttemptCount: d.AttemptCount, NextAttemptAt: maybeTime(d.NextAttemptAt),
 		DateCreated: utc(d.CreatedAt), DateQueued: utc(d.QueuedAt), DateFinished: maybeTime(d.FinishedAt)}
 }

@@ -1,0 +1,111 @@
+package alert
+
+import (
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/issue"
+)
+
+// Facts is what the clauses of a rule are held against. Parts that are nil were not read yet; a
+// clause that needs one says Unknown.
+type Facts struct {
+	Change *issue.Change
+	Now    time.Time
+	Issue  *IssueFacts
+	Event  *EventFacts
+	// Counts are the windows that Needs asks for, one number each.
+	Counts map[Count]float64
+	// Queries tells, by the text of a search, whether it finds the issue.
+	Queries map[string]bool
+	// Latest is the newest release by environment; "" is of any.
+	Latest map[string]string
+	Order  issue.Order // of the project's releases; beside Latest
+}
+
+// IssueFacts is the issue as it is now.
+type IssueFacts struct {
+	Status       issue.Status
+	Priority     issue.Priority
+	Assignee     string // "user:7", "team:3"; empty: nobody
+	Category     string // a number of the wire, "1": error
+	FirstSeen    time.Time
+	TimesSeen    int64
+	UserCount    int64
+	FirstRelease string
+	LastRelease  string
+}
+
+// EventFacts is one event that the change is about.
+type EventFacts struct {
+	ID          string
+	Level       string
+	Release     string
+	Environment string
+	Tags        [][2]string
+	Attributes  map[string][]string // by the wire's names of attributes
+}
+
+// Count names a number of events or users of the issue: how many there were in the window of
+// length Window that ended Shift before now.
+type Count struct {
+	Users       bool
+	Window      time.Duration
+	Shift       time.Duration
+	Environment string // empty: any
+	Filter      string // JSON of the clauses that narrow the events; empty: none
+}
+
+// Needs is what must be read before a rule can be decided.
+type Needs struct {
+	Issue, Event bool
+	Counts       []Count
+	Queries      []string
+	Latest       []string // environments
+}
+
+// Needs lists what the clauses of the rule look at beyond the change itself.
+func (r *Rule) Needs() Needs {
+	var n Needs
+	for _, list := range [][]Clause{r.Conditions, r.Filters} {
+		for i := range list {
+			if k := kinds[list[i].Kind]; k.needs != nil {
+				k.needs(&list[i], r, &n)
+			}
+		}
+	}
+	if r.Environment != "" {
+		n.Event = true
+	}
+	return n
+}
+
+// level is of the event when that is known, else of the change.
+func (f *Facts) level() string {
+	if f.Event != nil {
+		return f.Event.Level
+	}
+	return f.Change.Level
+}
+
+func (f *Facts) release() string {
+	if f.Event != nil {
+		return f.Event.Release
+	}
+	return f.Change.Release
+}
+
+func (f *Facts) environment() string {
+	if f.Event != nil {
+		return f.Event.Environment
+	}
+	return f.Change.Environment
+}
+
+// eventful reports whether the change itself says which event it is about.
+func (f *Facts) eventful() bool { return f.Event != nil || f.Change.EventID != "" }
+
+// Accepts reports whether all of the clauses, which are about events alone, accept an event.
+func Accepts(clauses []Clause, e *EventFacts) bool {
+	f := &Facts{Change: &issue.Change{}, Event: e}
+	return combine(MatchAll, clauses, &Rule{}, f) == True
+}

@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tocsin-dev/tocsin/internal/alert"
+)
+
+const (
+	// The word about one project counts more than the one about all; silence is a yes.
+	sqlWantsMail = `
+		select coalesce((select is_on from notification_settings
+			where user_id = @user and project_id in (0, @project) and topic = @topic and channel = 'email'
+			order by project_id desc limit 1), true)`
+	sqlNotificationSettings = `
+		select project_id, topic, is_on from notification_settings where user_id = @user and channel = 'email' order by project_id, topic`
+	sqlPutNotificationSetting = `
+		insert into notification_settings (user_id, project_id, topic, is_on) values (@user, @project, @topic, @on)
+		on conflict (user_id, project_id, topic, channel) do update set is_on = excluded.is_on, updated_at = now()`
+	sqlDropNotificationSetting = `
+		delete from notification_settings where user_id = @user and project_id = @project and topic = @topic and channel = 'email'`
+	// By hand counts more than by itself: who left stays away.
+	sqlSubscribe = `
+		insert into issue_subscriptions (project_id, issue_id, user_id, is_on, reason) values (@project, @issue, @user, @on, @reason)
+		on conflict (project_id, issue_id, user_id) do update set is_on = excluded.is_on, reason = excluded.reason
+		where excluded.reason = 'by hand'`
+	sqlSubscribers = `
+		select u.id, u.name, u.email from issue_subscriptions s join users u on u.id = s.user_id
+		join projects p on p.id = s.project_id join memberships m on m.organization_id = p.organization_id and m.user_id = u.id
+		where s.project_id = @project and s.issue_id = @issue and s.is_on and u.is_active and u.email like '%@%' order by u.id limit 1000`
+	sqlIsSubscribed = `
+		select coalesce((select is_on from issue_subscriptions where project_id = @project and issue_id = @issue and user_id = @user), false)`
+)
+
+// WantsMail reports whether a user wants mail about a topic in a project (0: in no one in particular).
+func (st *Store) WantsMail(ctx context.Context, user, project int64, topic alert.Topic) (bool, error) {
+	var wanted bool
+	err := st.db.QueryRow(ctx, sqlWantsMail, pgx.StrictNamedArgs{"user": user, "project": project, "topic": topic}).Scan(&wanted)
+	return wanted, translate(err, "read what user %d wants to hear of", user)
+}
+
+// NotificationSetting is one word of a user about a topic.
+type NotificationSetting struct {
+	ProjectID int64 // zero: all
+	Topic     alert.Topic
+	IsOn      bool
+}
+
+// NotificationSettings lists what a user said about mail.
+func (st *Store) NotificationSettings(ctx context.Context, user int64) ([]NotificationSetting, error) {
+	rows, _ := st.db.Query(ctx, sqlNotificationSettings, pgx.StrictNamedArgs{"user": user}) // Collect reports a failed Query
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[NotificationSetting])
+	return list, translate(err, "read what user %d wants to hear of", user)
+}
+
+// SetNotification stores a user's word about a topic; on nil takes it back.
+func (st *Store) SetNotification(ctx context.Context, user, project int64, topic alert.Topic, on *bool) error {
+	args := pgx.StrictNamedArgs{"user": user, "project": project, "topic": topic}
+	query := sqlDropNotificationSetting
+	if on != nil {
+		query, args["on"] = sqlPutNotificationSetting, *on
+	}
+	_, err := st.db.Exec(ctx, query, args)
+	return translate(err, "store what user %d wants to hear of", user)
+}
+
+// SubscribedByHand is the reason of subscriptions that people made or ended themselves.
+const SubscribedByHand = "by hand"
+
+// Subscribe makes a user hear of what happens to an issue, or not any more. Other reasons than
+// SubscribedByHand change nothing where there is a word already.
+func (st *Store) Subscribe(ctx context.Context, project, issueID, user int64, on bool, reason string) error {
+	_, err := st.db.Exec(ctx, sqlSubscribe, pgx.StrictNamedArgs{"project": project, "issue": issueID, "user": user, "on": on, "reason": reason})
+	return translate(err, "subscribe user %d to issue %d", user, issueID)
+}
+
+// Subscribers lists who hears of what happens to an issue.
+func (st *Store) Subscribers(ctx context.Context, project, issueID int64) ([]Recipient, error) {
+	rows, _ := st.db.Query(ctx, sqlSubscribers, pgx.StrictNamedArgs{"project": project, "issue": issueID}) // Collect reports a failed Query
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Recipient])
+	return list, translate(err, "list the subscribers of issue %d", issueID)
+}
+
+// IsSubscribed reports whether a user hears of what happens to an issue.
+func (st *Store) IsSubscribed(ctx context.Context, project, issueID, user int64) (on bool, err error) {
+	err = st.db.QueryRow(ctx, sqlIsSubscribed, pgx.StrictNamedArgs{"project": project, "issue": issueID, "user": user}).Scan(&on)
+	return on, translate(err, "read a subscription to issue %d", issueID)
+}
+
+const sqlOrganizationMembers = `
+	select u.id, u.name, u.email from projects p join memberships m on m.organization_id = p.organization_id join users u on u.id = m.user_id
+	where p.id = @project and u.is_active order by u.id limit 1000`
+
+// ProjectMembers lists the active members of the organization that has the project.
+func (st *Store) ProjectMembers(ctx context.Context, project int64) ([]Recipient, error) {
+	rows, _ := st.db.Query(ctx, sqlOrganizationMembers, pgx.StrictNamedArgs{"project": project}) // Collect reports a failed Query
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Recipient])
+	return list, translate(err, "list the members around project %d", project)
+}
+
+// TeamUsers lists the users of a team that may be alerted; installations without teams have none.
+func (st *Store) TeamUsers(context.Context, int64, int64) ([]int64, error) { return nil, nil }
