@@ -31,9 +31,10 @@ var (
 		"alert": {"issue", "monitor"},
 		"bus":   {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},
 		"delivery": {"alert", "issue", "outbound", "seal"}, "embedded": {"bus", "disk"},
+		"artifact": {"event"}, "grouping": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
 		"alert": {"event", "issue", "monitor", "search"}, "alerting": join(words, concepts, []string{"postgres"}),
-		"bus": {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "outbound": {}, "geo": {"event"},
-		"delivery": {"alert", "issue", "outbound", "seal"}, "embedded": {"bus"},
+		"bus": {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},
+		"delivery": {"alert", "issue", "outbound", "seal"}, "embedded": {"bus", "disk"},
 		"bindings": join([]string{"bus", "/deploy"}, words, concepts),
 		"symbol":   join(words, concepts, adapters), "httpx": words, "telemetry": words, "app": join(words, concepts, adapters, plumbing),
 		"ingest": nil, "processor": nil, "notifier": nil, "web": nil, "operator": nil, // nil: everything but each other

@@ -77,8 +77,9 @@ func TestKilledBetweenSendingAndRecording(t *testing.T) {
 	}
 	victim.Store(cmd.Process)
 	job := alert.Job{
-		Delivery: alert.Delivery{ID: postgres.NewID(), Project: 1, Rule: rule.ID, Change: 1, Channel: alert.ChannelWebhook, Target: rule.Actions[0].Target},
-		Payload:  []byte(`{"a":1}`), Settings: rule.Actions[0].Settings,
+		Delivery: alert.Delivery{ID: postgres.NewID(), Project: 1, Rule: rule.ID, Change: 1, Channel: alert.ChannelWebhook, Target: hook.URL,
+			Destination: rule.Actions[0].Destination, Lane: alert.DestinationLane(rule.Actions[0].Destination)},
+		Payload: []byte(`{"a":1}`),
 	}
 	if _, err := w.store.EnqueueDeliveries(t.Context(), []alert.Job{job}); err != nil {
 		t.Fatal(err)

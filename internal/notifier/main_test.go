@@ -22,7 +22,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/bus"
-	"github.com/tocsin-dev/tocsin/internal/delivery/webhook"
+	"github.com/tocsin-dev/tocsin/internal/delivery"
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/notifier"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
@@ -119,17 +119,32 @@ func (w *world) execute(sql string, args ...any) {
 	}
 }
 
+// action makes a destination and returns the action that goes there. Every alert is a message.
 func (w *world) action(url string) alert.Action {
+	w.t.Helper()
+	return w.actionTo(url, alert.Noise{DigestMin: alert.DefaultDigestMin, DigestMax: alert.DefaultDigestMax})
+}
+
+func (w *world) actionTo(url string, noise alert.Noise) alert.Action {
+	w.t.Helper()
+	d := alert.Destination{Organization: 1, Channel: alert.ChannelWebhook, Name: "Hook", Target: url, Settings: w.settings(url), Noise: noise}
+	if err := w.store.PutDestination(w.t.Context(), &d); err != nil {
+		w.t.Fatal(err)
+	}
+	return alert.Action{Kind: alert.ActionDestination, Destination: d.ID}
+}
+
+func (w *world) settings(url string) string {
 	w.t.Helper()
 	key, err := w.kit.SecretKey()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a, err := webhook.NewAction(1, webhook.Settings{URL: url + "/hooks/" + canary, Secret: canary + "-secret"}, key)
+	sealed, err := delivery.Seal(1, delivery.Settings{"url": url + "/hooks/" + canary, "secret": canary + "-secret"}, key)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return a
+	return sealed
 }
 
 func (w *world) rule(name string, actions ...alert.Action) alert.Rule {
@@ -152,9 +167,17 @@ func change(id int64) issue.Change {
 
 func (w *world) tell(c issue.Change) {
 	w.t.Helper()
+	w.sight(c)
 	if err := w.publish.Publish(w.t.Context(), c); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// sight stores the issue that a change is about.
+func (w *world) sight(c issue.Change) {
+	w.t.Helper()
+	w.execute(`insert into issues (project_id, id, number, type, level, platform, title, metadata, first_seen, last_seen, times_seen)
+		values ($1, $2, $3, 'error', 40, 'go', $4, '{}', $5, $5, 1) on conflict do nothing`, c.Project, c.Issue, c.Issue, c.Title, c.At)
 }
 
 func (w *world) log(q postgres.DeliveryQuery) []postgres.DeliveryRow {

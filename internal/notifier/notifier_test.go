@@ -28,6 +28,7 @@ func TestAChangePublishedAHundredTimesAlertsOnce(t *testing.T) {
 	hook := newReceiver(t, status(http.StatusNoContent))
 	rule := w.rule("Tell us", w.action(hook.URL))
 	w.run()
+	w.sight(change(7))
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
@@ -74,7 +75,7 @@ func TestAReceiverThatFailsThenRecovers(t *testing.T) {
 	w.tell(change(1))
 	for n, pause := range []time.Duration{5 * time.Second, 30 * time.Second} {
 		d, tries := w.settled(rule.ID, tried(n+1))
-		wait := d.NextAttemptAt.Sub(tries[n].StartedAt)
+		wait := d.NextAttemptAt.Sub(tries[n].StartedAt.Add(tries[n].Duration))
 		if d.State != alert.DeliveryQueued || tries[n].Status != 500 || tries[n].Response != "down" || wait < pause*7/10 || wait > pause*13/10 {
 			t.Errorf("try %d: got %v, next in %v, %+v", n+1, d.State, wait, tries[n])
 		}
@@ -139,7 +140,7 @@ func TestDifficultReceivers(t *testing.T) {
 			t.Errorf("%s: got %v, %v, %+v", d.RuleName, d.State, d.Reason, tries[0])
 		}
 		if c.next > 0 {
-			if wait := d.NextAttemptAt.Sub(tries[0].StartedAt); wait < c.next*7/10 || wait > c.next*13/10 {
+			if wait := d.NextAttemptAt.Sub(tries[0].StartedAt.Add(tries[0].Duration)); wait < c.next*7/10 || wait > c.next*13/10 {
 				t.Errorf("%s: next in %v, want about %v", d.RuleName, wait, c.next)
 			}
 		}
@@ -158,7 +159,7 @@ func (w *world) noSecrets() {
 		w.t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
-	for _, table := range []string{"alert_rules", "deliveries", "delivery_attempts"} {
+	for _, table := range []string{"alert_rules", "alert_destinations", "deliveries", "delivery_attempts"} {
 		var rows, leaks int
 		query := fmt.Sprintf("select count(*), count(*) filter (where t::text ~ '%s|%x') from %s t", canary, canary, table)
 		err := conn.QueryRow(context.Background(), query).Scan(&rows, &leaks)
@@ -222,14 +223,14 @@ func TestSendTest(t *testing.T) {
 	if err != nil || res.State != alert.DeliveryFailed || res.Attempt.Status != 404 || res.Attempt.Error == "" {
 		t.Errorf("second action: got %+v, %v", res, err)
 	}
-	draft := w.action(fine.URL)
-	res, err = do(alert.TestRequest{Project: 1, Draft: &draft})
+	draft := alert.Draft{Channel: alert.ChannelWebhook, Target: fine.URL, Settings: w.settings(fine.URL)}
+	res, err = do(alert.TestRequest{Project: 1, Organization: 1, Draft: &draft})
 	d, tries, logErr := w.store.DeliveryWithAttempts(t.Context(), 1, res.Delivery)
 	if err != nil || logErr != nil || !d.IsTest() || d.State != alert.DeliverySent || len(tries) != 1 || d.Target != fine.URL {
 		t.Errorf("draft: got %+v, %v, logged %+v, %v", res, err, d, logErr)
 	}
-	private := w.action("http://10.0.0.1")
-	if res, err = do(alert.TestRequest{Project: 1, Draft: &private}); err != nil || res.State != alert.DeliveryFailed || !strings.Contains(res.Attempt.Error, "not public") {
+	private := alert.Draft{Channel: alert.ChannelWebhook, Target: "http://10.0.0.1", Settings: w.settings("http://10.0.0.1")}
+	if res, err = do(alert.TestRequest{Project: 1, Organization: 1, Draft: &private}); err != nil || res.State != alert.DeliveryFailed || !strings.Contains(res.Attempt.Error, "not public") {
 		t.Errorf("private: got %+v, %v", res, err)
 	}
 	for name, c := range map[string]struct {
@@ -239,7 +240,7 @@ func TestSendTest(t *testing.T) {
 		"no project": {alert.TestRequest{Project: 2, Rule: rule.ID}, fault.Unknown},
 		"no rule":    {alert.TestRequest{Project: 1, Rule: 5}, fault.Unknown},
 		"no action":  {alert.TestRequest{Project: 1, Rule: rule.ID, Action: 2}, fault.Invalid},
-		"bad draft":  {alert.TestRequest{Project: 1, Draft: &alert.Action{Channel: "fax"}}, fault.Invalid},
+		"bad draft":  {alert.TestRequest{Project: 1, Draft: &alert.Draft{Channel: "fax"}}, fault.Invalid},
 	} {
 		if _, err := do(c.req); fault.KindOf(err) != c.want {
 			t.Errorf("%s: want %v, got %v", name, c.want, err)

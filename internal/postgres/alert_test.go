@@ -17,7 +17,7 @@ func TestRulesAreStoredAndRead(t *testing.T) {
 	st := pgtest.New(t)
 	want := alert.NewOrRegressed(1, "Tell us", testAction)
 	want.Frequency, want.CreatedBy = time.Hour, 9
-	want.Filters = []alert.Filter{{Kind: alert.FilterEnvironment, Value: "production"}}
+	want.Filters = []alert.Clause{{Kind: alert.KindEnvironment, Value: "production"}}
 	if err := st.PutRule(t.Context(), &want); err != nil || want.ID == 0 || want.CreatedAt.IsZero() {
 		t.Fatalf("put: %v, %+v", err, want)
 	}
@@ -57,9 +57,9 @@ func TestRulesAreStoredAndRead(t *testing.T) {
 func TestAProjectHasALimitOfRules(t *testing.T) {
 	t.Parallel()
 	st := pgtest.New(t)
-	for i := range 101 {
+	for i := range 1001 {
 		r := alert.NewOrRegressed(1, "Rule "+strconv.Itoa(i), testAction)
-		if err := st.PutRule(t.Context(), &r); (fault.KindOf(err) == fault.Invalid) != (i == 100) || (err == nil) != (i < 100) {
+		if err := st.PutRule(t.Context(), &r); (fault.KindOf(err) == fault.Invalid) != (i == 1000) || (err == nil) != (i < 1000) {
 			t.Fatalf("rule %d: %v", i, err)
 		}
 	}

@@ -19,12 +19,12 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/testkit/pgtest"
 )
 
-var testAction = alert.Action{Channel: alert.ChannelWebhook, Target: "https://hooks.example", Settings: "v1.AAAA"}
+var testAction = alert.Action{Kind: alert.ActionDestination, Destination: 9}
 
 func testJob(change int64, target string) alert.Job {
 	return alert.Job{
-		Delivery: alert.Delivery{ID: postgres.NewID(), Project: 1, Rule: 2, Change: change, Issue: 3, Channel: alert.ChannelWebhook, Target: target},
-		Payload:  []byte(`{}`), Settings: "v1.AAAA",
+		Delivery: alert.Delivery{ID: postgres.NewID(), Project: 1, Rule: 2, Change: change, Issue: 3, Channel: alert.ChannelWebhook, Target: target, Lane: target},
+		Payload:  []byte(`{}`),
 	}
 }
 
@@ -152,7 +152,7 @@ func TestClaimsAreExclusiveAndBoundedPerTarget(t *testing.T) {
 	perTarget := map[string]int{}
 	for _, j := range first {
 		perTarget[j.Target]++
-		if j.AttemptCount != 1 || j.Issue != 3 || string(j.Payload) != "{}" || j.Settings != "v1.AAAA" {
+		if j.AttemptCount != 1 || j.Issue != 3 || string(j.Payload) != "{}" {
 			t.Fatalf("claimed %+v", j)
 		}
 	}
@@ -165,7 +165,7 @@ func TestClaimsAreExclusiveAndBoundedPerTarget(t *testing.T) {
 	for _, j := range first {
 		if j.Target == "https://dead" {
 			v := alert.Verdict{State: alert.DeliveryQueued, NextAttemptAt: time.Now().Add(time.Hour)}
-			if err := st.FinishAttempt(t.Context(), &j, alert.Attempt{Number: 1, StartedAt: time.Now(), Error: "down"}, v); err != nil {
+			if _, err := st.FinishAttempt(t.Context(), &j, alert.Attempt{Number: 1, StartedAt: time.Now(), Error: "down"}, v, alert.Answer{Error: "down", Cut: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -258,7 +258,7 @@ func TestALostLeaseIsTakenUpByOthers(t *testing.T) {
 
 func finish(t *testing.T, st *postgres.Store, j alert.Job, a alert.Attempt, v alert.Verdict) {
 	t.Helper()
-	if err := st.FinishAttempt(t.Context(), &j, a, v); err != nil {
+	if _, err := st.FinishAttempt(t.Context(), &j, a, v, alert.Answer{Error: a.Error, Cut: a.Error != ""}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -24,25 +24,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
+	"github.com/tocsin-dev/tocsin/internal/delivery"
 	"github.com/tocsin-dev/tocsin/internal/delivery/webhook"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/outbound"
-	"github.com/tocsin-dev/tocsin/internal/seal"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func newKey(t testing.TB) *seal.Key {
-	t.Helper()
-	k, err := seal.New(bytes.Repeat([]byte{7}, seal.KeyBytes))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
 
 func newChannel(t testing.TB, o outbound.Options) *webhook.Channel {
 	t.Helper()
@@ -51,7 +42,7 @@ func newChannel(t testing.TB, o outbound.Options) *webhook.Channel {
 	}
 	client := outbound.New(o)
 	t.Cleanup(client.Close)
-	return webhook.New(client, newKey(t), "1.2.3")
+	return webhook.New(&delivery.Poster{Client: client, Agent: "Tocsin/1.2.3"})
 }
 
 func notice() *alert.Notice {
@@ -71,9 +62,15 @@ func notice() *alert.Notice {
 func TestRenderGolden(t *testing.T) {
 	t.Parallel()
 	bare := notice()
-	bare.Change.Release, bare.Change.Environment, bare.Change.Project, bare.Test = "", "", 4611686018427387999, true
-	for name, n := range map[string]*alert.Notice{"full": notice(), "bare": bare} {
-		got, err := newChannel(t, outbound.Options{}).Render(n)
+	bare.Change.Release, bare.Change.Environment, bare.Change.Project, bare.Kind = "", "", 4611686018427387999, alert.NoticeTest
+	digest := notice()
+	digest.Kind, digest.Digest = alert.NoticeDigest, &alert.Digest{Alerts: 40, Total: 12, From: digest.Change.At.Add(-time.Hour), To: digest.Change.At,
+		Issues: []alert.DigestIssue{{ShortID: "CHECKOUT-2", Title: "Boom", Level: "error", Change: issue.ChangeNew, Alerts: 3, TimesSeen: 9, UserCount: 2}}}
+	for name, c := range map[string]struct {
+		n      *alert.Notice
+		format string
+	}{"full": {notice(), ""}, "bare": {bare, ""}, "digest": {digest, ""}, "issue": {notice(), webhook.FormatIssue}, "legacy": {notice(), webhook.FormatLegacy}, "tocsin": {notice(), webhook.FormatTocsin}} {
+		got, err := newChannel(t, outbound.Options{}).Render(c.n, delivery.Settings{"format": c.format})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +92,7 @@ func TestRenderedTextHasNoEscapesThatReceiversWouldUndo(t *testing.T) {
 	t.Parallel()
 	n := notice()
 	n.Change.Title = "<script>&amp; \u2028\u2029 \x00\x01\x1f\x7f bad\xff 日本 🙂 " + strings.Repeat("é", 4000)
-	got, err := newChannel(t, outbound.Options{}).Render(n)
+	got, err := newChannel(t, outbound.Options{}).Render(n, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,37 +104,21 @@ func TestRenderedTextHasNoEscapesThatReceiversWouldUndo(t *testing.T) {
 	}
 }
 
-func TestSettingsRoundTripSealed(t *testing.T) {
+func TestSettingsAreChecked(t *testing.T) {
 	t.Parallel()
-	key := newKey(t)
-	want := webhook.Settings{URL: "https://hooks.example/services/T0/canary-path?token=canary", Secret: "canary-secret-0001", OldSecret: webhook.NewSecret()}
-	a, err := webhook.NewAction(1, want, key)
-	if err != nil {
-		t.Fatal(err)
+	good := delivery.Settings{"url": "https://hooks.example/services/T0/canary-path?token=canary", "secret": "canary-secret-0001"}
+	_, target, err := webhook.Spec.Read(good, nil)
+	if err != nil || target != "https://hooks.example" {
+		t.Errorf("got %q, %v", target, err)
 	}
-	if a.Target != "https://hooks.example" || a.Channel != alert.ChannelWebhook || strings.Contains(a.Settings, "canary") {
-		t.Errorf("got %+v", a)
-	}
-	got, err := webhook.Open(1, a.Settings, key)
-	if err != nil || got.URL != want.URL || got.Secret.Reveal() != want.Secret.Reveal() || got.OldSecret.Reveal() != want.OldSecret.Reveal() {
-		t.Errorf("got %v, %v", got.URL, err)
-	}
-	if _, err := webhook.Open(2, a.Settings, key); fault.KindOf(err) != fault.Invalid {
-		t.Errorf("another project: want fault.Invalid, got %v", err)
-	}
-	for _, bad := range []webhook.Settings{
-		{URL: "ftp://hooks.example", Secret: webhook.NewSecret()},
-		{URL: "https://user:canary@hooks.example", Secret: webhook.NewSecret()},
-		{URL: "https://hooks.example\x7f/canary", Secret: webhook.NewSecret()},
-		{URL: "", Secret: webhook.NewSecret()},
-		{URL: "https://hooks.example", Secret: "short"},
-		{URL: "https://hooks.example", Secret: ""},
-		{URL: "https://hooks.example", Secret: seal.Secret(strings.Repeat("s", 257))},
-		{URL: "https://hooks.example", Secret: "whsec_not base64 canary"},
-		{URL: "https://hooks.example", Secret: webhook.NewSecret(), OldSecret: "canary"},
+	for _, bad := range []delivery.Settings{
+		{"url": "ftp://hooks.example"}, {"url": "https://user:canary@hooks.example"}, {"url": "https://hooks.example\x7f/canary"}, {"url": ""},
+		{"url": "https://hooks.example", "secret": "short"}, {"url": "https://hooks.example", "secret": strings.Repeat("s", 257)},
+		{"url": "https://hooks.example", "secret": "whsec_not base64 canary"}, {"url": "https://hooks.example", "old_secret": "canary"},
+		{"url": "https://hooks.example", "moon": "full"}, {"url": "https://hooks.example", "format": "xml"},
 	} {
-		if _, err := webhook.NewAction(1, bad, key); fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "canary") {
-			t.Errorf("want fault.Invalid without secrets, got %v", err)
+		if _, _, err := webhook.Spec.Read(bad, nil); fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%v: want fault.Invalid without secrets, got %v", bad["url"], err)
 		}
 	}
 }
@@ -160,13 +141,12 @@ func receiver(t testing.TB, answer http.HandlerFunc) (url string, got chan recei
 	return srv.URL, got
 }
 
-func job(t testing.TB, s webhook.Settings) *alert.Job {
-	t.Helper()
-	a, err := webhook.NewAction(1, s, newKey(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &alert.Job{Delivery: alert.Delivery{ID: 77, Project: 1, Channel: a.Channel, Target: a.Target}, Settings: a.Settings, Payload: []byte(`{"a":"<é>"}`)}
+func job() *alert.Job {
+	return &alert.Job{Delivery: alert.Delivery{ID: 77, Project: 1, Channel: alert.ChannelWebhook}, Payload: []byte(`{"a":"<é>"}`)}
+}
+
+func to(url string) delivery.Settings {
+	return delivery.Settings{"url": url, "secret": webhook.NewSecret().Reveal()}
 }
 
 // The signatures are computed here from the documents that define them, not by the package.
@@ -175,11 +155,11 @@ func TestSignaturesVerify(t *testing.T) {
 	url, got := receiver(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	newKeyBytes, oldText := bytes.Repeat([]byte{9}, 24), "an older plain secret"
 	secret := "whsec_" + base64.StdEncoding.EncodeToString(newKeyBytes)
-	j := job(t, webhook.Settings{URL: url + "/hook?x=1", Secret: seal.Secret(secret), OldSecret: seal.Secret(oldText)})
+	j, settings := job(), delivery.Settings{"url": url + "/hook?x=1", "secret": secret, "old_secret": oldText}
 	c := newChannel(t, outbound.Options{})
 	before := time.Now().Unix()
 	for range 2 {
-		if a := c.Send(t.Context(), j); a.Error != "" || a.Status != http.StatusNoContent {
+		if a := c.Send(t.Context(), j, settings); a.Error != "" || a.Status != http.StatusNoContent {
 			t.Fatalf("got %+v", a)
 		}
 	}
@@ -227,7 +207,7 @@ func TestEveryStatusIsJudged(t *testing.T) {
 	})
 	c := newChannel(t, outbound.Options{})
 	for status := 200; status < 600; status++ {
-		a := c.Send(t.Context(), job(t, webhook.Settings{URL: url + "/?status=" + strconv.Itoa(status), Secret: webhook.NewSecret()}))
+		a := c.Send(t.Context(), job(), to(url+"/?status="+strconv.Itoa(status)))
 		<-got
 		ok := status < 300
 		if a.Status != status || (a.Error == "") != ok || a.Final != (status == 410) || a.Cut || (a.RetryAfter == 2*time.Minute) == ok {
@@ -246,7 +226,7 @@ func TestAnswersAreKeptShortAndWithoutSecrets(t *testing.T) {
 		_, _ = io.WriteString(w, "no route "+r.URL.RequestURI()+" or "+r.URL.Query().Get("token")+" \x00\xff ")
 		_, _ = io.WriteString(w, strings.Repeat("é", 100<<10))
 	})
-	a := newChannel(t, outbound.Options{}).Send(t.Context(), job(t, webhook.Settings{URL: url + "/services/canary-path?token=canary-token", Secret: "canary-secret-0001"}))
+	a := newChannel(t, outbound.Options{}).Send(t.Context(), job(), delivery.Settings{"url": url + "/services/canary-path?token=canary-token", "secret": "canary-secret-0001"})
 	if a.Status != 404 || len(a.Response) > 1024 || len(a.Response) < 1000 || !utf8.ValidString(a.Response) || strings.ContainsRune(a.Response, 0) {
 		t.Errorf("got status %d and %d bytes", a.Status, len(a.Response))
 	}
@@ -259,36 +239,19 @@ func TestFailuresWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	silent, got := receiver(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	c := newChannel(t, outbound.Options{Timeout: 200 * time.Millisecond})
-	a := c.Send(t.Context(), job(t, webhook.Settings{URL: silent + "/canary", Secret: webhook.NewSecret()}))
+	a := c.Send(t.Context(), job(), to(silent+"/canary"))
 	if a.Error != "no answer came in time" || a.Final || a.Cut {
 		t.Errorf("silent: got %+v", a)
 	}
 	<-got
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-got; cancel() }()
-	a = newChannel(t, outbound.Options{}).Send(ctx, job(t, webhook.Settings{URL: silent, Secret: webhook.NewSecret()}))
+	a = newChannel(t, outbound.Options{}).Send(ctx, job(), to(silent))
 	if !a.Cut || a.Final || a.Error == "" {
 		t.Errorf("cut off: got %+v", a)
 	}
 	none := newChannel(t, outbound.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
-	if a = none.Send(t.Context(), job(t, webhook.Settings{URL: silent, Secret: webhook.NewSecret()})); !a.Final || !strings.Contains(a.Error, "not public") {
+	if a = none.Send(t.Context(), job(), to(silent)); !a.Final || !strings.Contains(a.Error, "not public") {
 		t.Errorf("not allowed: got %+v", a)
 	}
-	j := job(t, webhook.Settings{URL: silent, Secret: webhook.NewSecret()})
-	j.Project = 2
-	if a = c.Send(t.Context(), j); !a.Final || !strings.Contains(a.Error, "cannot be read") {
-		t.Errorf("settings of another project: got %+v", a)
-	}
-}
-
-// FuzzRetryAfter: whatever a destination asks for, the wait stays within a day.
-func FuzzRetryAfter(f *testing.F) {
-	for _, v := range []string{"", "0", "120", "-5", "1e9", "99999999999", "Fri, 31 Dec 2027 23:59:59 GMT", "soon"} {
-		f.Add(v)
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		if d := webhook.RetryAfter(value, time.Now()); d < 0 || d > 24*time.Hour {
-			t.Errorf("%q: %v", value, d)
-		}
-	})
 }

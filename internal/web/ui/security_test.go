@@ -22,7 +22,7 @@ func routes(s *site, id string) []string {
 		"/", "/login", "/account", "/o/default/issues", "/o/default/issues?query=%28", "/o/default/issues/DEFAULT-1",
 		"/o/default/issues/DEFAULT-1/events/latest", "/o/default/issues/DEFAULT-1/events/" + id, "/o/default/issues/DEFAULT-1/events/" + id + "/json",
 		"/o/default/issues/NOPE-1", "/o/default/projects", "/o/default/projects/default", "/o/default/projects/default/waiting",
-		"/o/default/projects/default/alerts", "/o/default/alerts", "/o/default/e/" + id, "/e/" + id, "/jump?q=DEFAULT-1", "/jump?q=" + id,
+		"/o/default/projects/default/alerts", "/o/default/alerts", "/o/default/alerts/new", "/o/default/alerts/history", "/o/default/alerts/destinations", "/account/notifications", "/o/default/e/" + id, "/e/" + id, "/jump?q=DEFAULT-1", "/jump?q=" + id,
 		"/o/other/issues", "/nowhere", "/organizations/default/issues/1/", "/default/default/issues/1/", "/_static/none.js", assets.Path("app.js"),
 	}
 }
@@ -66,12 +66,12 @@ func TestPagesOfOthersAreNotFound(t *testing.T) {
 	}
 	b := s.browser()
 	b.post("/login", url.Values{"email": {"stranger@example.com"}, "password": {password}})
-	for _, path := range []string{"/o/default/issues", "/o/default/issues/DEFAULT-1", "/o/default/projects/default", "/o/default/projects/default/alerts", "/e/" + id.String(), "/o/default/e/" + id.String()} {
+	for _, path := range []string{"/o/default/issues", "/o/default/issues/DEFAULT-1", "/o/default/projects/default", "/o/default/alerts", "/o/default/alerts/history", "/e/" + id.String(), "/o/default/e/" + id.String()} {
 		if res, _ := b.get(path); res.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: want 404, got %d", path, res.StatusCode)
 		}
 	}
-	for _, path := range []string{"/o/default/issues", "/o/default/projects/default/alerts"} {
+	for _, path := range []string{"/o/default/issues", "/o/default/alerts/new"} {
 		if res, _ := b.post(path, url.Values{"do": {"resolve"}, "id": {"1"}}); res.StatusCode != http.StatusNotFound {
 			t.Errorf("POST %s: want 404, got %d", path, res.StatusCode)
 		}
@@ -86,7 +86,7 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	for name, header := range map[string][2]string{
 		"fetch metadata": {"Sec-Fetch-Site", "cross-site"}, "sibling": {"Sec-Fetch-Site", "same-site"}, "origin": {"Origin", "https://evil.example"}, "null": {"Origin", "null"},
 	} {
-		for _, path := range []string{"/login", "/logout", "/account", "/o/default/issues", "/o/default/projects/default/alerts"} {
+		for _, path := range []string{"/login", "/logout", "/account", "/o/default/issues", "/o/default/alerts/new"} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.server.URL+path, strings.NewReader("do=resolve&id=1"))
 			if err != nil {
 				t.Fatal(err)
