@@ -51,7 +51,7 @@ func trouble(d *alert.Destination) string {
 	case h.DisabledAt != nil:
 		return "Switched off at " + h.DisabledAt.UTC().Format("2006-01-02 15:04 UTC") + ". " + h.DisabledReason + " Save it to start anew."
 	case h.Failures > 0:
-		text := strconv.Itoa(h.Failures) + " failure" + plural(h.Failures) + " in a row: " + h.LastError + "."
+		text := strconv.Itoa(h.Failures) + " failure" + pluralS(h.Failures) + " in a row: " + h.LastError + "."
 		if h.OpenUntil != nil && h.OpenUntil.After(time.Now()) {
 			text += " Nothing is sent before " + h.OpenUntil.UTC().Format("15:04:05 UTC") + "."
 		}

@@ -174,7 +174,7 @@ func (u *UI) previewRule(v *visit, nav view.AlertsNav, p project.Project, rule *
 	if err != nil {
 		return refuse(err)
 	}
-	out := &view.RulePreview{Sentence: fmt.Sprintf("It would have fired %d time%s in the last 14 days.", len(found.Firings), plural(len(found.Firings)))}
+	out := &view.RulePreview{Sentence: fmt.Sprintf("It would have fired %d time%s in the last 14 days.", len(found.Firings), pluralS(len(found.Firings)))}
 	if found.Partial {
 		out.Sentence = fmt.Sprintf("It would have fired %d times or more in the last 14 days; not all of them were looked at.", len(found.Firings))
 	}

@@ -337,3 +337,11 @@ func (u *UI) unsubscribe(v *visit) error {
 	}
 	return v.render(http.StatusOK, "E-mail", func(pg view.Page) component { return view.Unsubscribe(pg, page) })
 }
+
+// pluralS is what a noun ends in after a number.
+func pluralS(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
