@@ -132,12 +132,12 @@ func (st *Store) EventOf(ctx context.Context, projectID int64, id event.ID) (Eve
 // Counting stops where the answer cannot change any more, and never looks at more than maxCounted
 // events of a window.
 const (
-	sqlCountEvents = `
+	sqlCountAlertEvents = `
 		select w.id, (select count(*) from (
 			select from events e where e.project_id = @project and e.issue_id = w.id and e.received_at > @from and e.received_at <= @to
 				and (@environment::text = '' or e.environment = @environment) limit @limit) as found)
 		from unnest(@issues::bigint[]) as w(id)`
-	sqlCountUsers = `
+	sqlCountAlertUsers = `
 		select w.id, (select count(*) from (
 			select distinct user_key from (
 				select e.user_key from events e where e.project_id = @project and e.issue_id = w.id and e.received_at > @from and e.received_at <= @to
@@ -152,9 +152,9 @@ const (
 func (st *Store) CountForAlerts(ctx context.Context, projectID int64, issues []int64, c alert.Count, now time.Time, limit int64) (map[int64]float64, error) {
 	args := pgx.StrictNamedArgs{"project": projectID, "issues": issues, "from": now.Add(-c.Shift - c.Window), "to": now.Add(-c.Shift),
 		"environment": c.Environment, "limit": min(max(limit, 1), maxCounted)}
-	query := sqlCountEvents
+	query := sqlCountAlertEvents
 	if c.Users {
-		query, args["most"] = sqlCountUsers, maxCounted
+		query, args["most"] = sqlCountAlertUsers, maxCounted
 	}
 	found := make(map[int64]float64, len(issues))
 	err := st.read(ctx, func(tx pgx.Tx) error {
