@@ -32,6 +32,8 @@ var (
 		"bus":   {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},
 		"delivery": {"alert", "issue", "outbound", "seal"}, "embedded": {"bus", "disk"},
 		"artifact": {"event"}, "grouping": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
+		"artifact": {"event", "sourcemap"}, "grouping": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
+		"job":   {},
 		"alert": {"event", "issue", "monitor", "search"}, "alerting": join(words, concepts, []string{"postgres"}),
 		"bus": {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},
 		"delivery": {"alert", "issue", "outbound", "seal"}, "embedded": {"bus", "disk"},
