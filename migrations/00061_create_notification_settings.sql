@@ -11,13 +11,3 @@ create table notification_settings (
 	updated_at timestamptz not null default now(),
 	primary key (user_id, project_id, topic, channel)
 );
-
-create table issue_subscriptions (
-	project_id bigint not null,
-	issue_id   bigint not null,
-	user_id    bigint not null,
-	is_on      boolean not null,
-	reason     text not null default '', -- why: assigned, commented, mentioned, by hand
-	created_at timestamptz not null default now(),
-	primary key (project_id, issue_id, user_id)
-);

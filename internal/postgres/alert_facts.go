@@ -178,6 +178,9 @@ const sqlLatestReleaseIn = `
 	join releases r on r.project_id = @project and r.version = seen.release
 	order by r.first_seen desc, r.version desc limit 1`
 
+const sqlLatestRelease = `
+	select version from releases where project_id = @project order by coalesce(released_at, created_at) desc, version desc limit 1`
+
 // LatestReleases returns a project's newest release in each of the environments, "" meaning any.
 func (st *Store) LatestReleases(ctx context.Context, projectID int64, environments []string) (map[string]string, error) {
 	found := map[string]string{}
@@ -221,7 +224,7 @@ func (st *Store) ReleaseOrder(ctx context.Context, projectID int64, versions []s
 	return issue.Order(release.Order(all, newest)), translate(err, "order the releases of project %d", projectID)
 }
 
-const sqlPreviousRelease = `
+const sqlUnseenRelease = `
 	select version from releases r where r.project_id = @project and r.first_seen < (
 			select first_seen from releases where project_id = @project and version = @version)
 		and not exists (select from issue_releases i where i.project_id = @project and i.issue_id = @issue and i.release = r.version)
@@ -229,7 +232,7 @@ const sqlPreviousRelease = `
 
 // PreviousRelease is the newest release before one in which an issue was not seen; empty: none.
 func (st *Store) PreviousRelease(ctx context.Context, projectID, issueID int64, version string) (string, error) {
-	rows, _ := st.db.Query(ctx, sqlPreviousRelease, pgx.StrictNamedArgs{"project": projectID, "issue": issueID, "version": version})
+	rows, _ := st.db.Query(ctx, sqlUnseenRelease, pgx.StrictNamedArgs{"project": projectID, "issue": issueID, "version": version})
 	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil || len(list) == 0 {
 		return "", translate(err, "find the release before %q", version)

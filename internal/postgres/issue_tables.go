@@ -19,7 +19,6 @@ var issueTables = []issueTable{
 	{"issue_bookmarks", sqlRemoveBookmarks, sqlMoveBookmarks},
 	{"issue_people", sqlRemovePeople, sqlMovePeople},
 	{"issue_undo", sqlRemoveUndo, ""}, // what was merged is not taken back one by one
-	{"issue_subscriptions", sqlRemoveSubscriptions, sqlMoveSubscriptions},
 	{"alert_acknowledgements", sqlRemoveAcknowledgements, sqlMoveAcknowledgements},
 	{"alert_escalations", sqlRemoveEscalations, sqlMoveEscalations},
 	{"alert_threads", sqlRemoveThreads, ""}, // the other issue has threads of its own
@@ -91,19 +90,12 @@ const (
 		update activities set issue_id = @target where ctid = any(array(
 			select ctid from activities where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
 
-	sqlRemoveSubscriptions = `
-		delete from issue_subscriptions where ctid = any(array(select ctid from issue_subscriptions where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
 	sqlRemoveAcknowledgements = `
 		delete from alert_acknowledgements where ctid = any(array(select ctid from alert_acknowledgements where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
 	sqlRemoveEscalations = `
 		delete from alert_escalations where ctid = any(array(select ctid from alert_escalations where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
 	sqlRemoveThreads = `
 		delete from alert_threads where ctid = any(array(select ctid from alert_threads where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
-	sqlMoveSubscriptions = `
-		with gone as (` + sqlRemoveSubscriptions + ` returning user_id, is_on, reason, created_at),
-		moved as (insert into issue_subscriptions (project_id, issue_id, user_id, is_on, reason, created_at)
-			select distinct on (user_id) @project::bigint, @target::bigint, user_id, is_on, reason, created_at from gone on conflict do nothing)
-		select from gone`
 	sqlMoveAcknowledgements = `
 		update alert_acknowledgements set issue_id = @target where ctid = any(array(
 			select ctid from alert_acknowledgements where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`

@@ -22,16 +22,16 @@ const (
 	sqlDropNotificationSetting = `
 		delete from notification_settings where user_id = @user and project_id = @project and topic = @topic and channel = 'email'`
 	// By hand counts more than by itself: who left stays away.
-	sqlSubscribe = `
-		insert into issue_subscriptions (project_id, issue_id, user_id, is_on, reason) values (@project, @issue, @user, @on, @reason)
-		on conflict (project_id, issue_id, user_id) do update set is_on = excluded.is_on, reason = excluded.reason
-		where excluded.reason = 'by hand'`
+	sqlSetSubscribed = `
+		insert into issue_people as p (project_id, issue_id, user_id, is_subscribed, reason) values (@project, @issue, @user, @on, @reason)
+		on conflict (project_id, issue_id, user_id) do update set is_subscribed = excluded.is_subscribed, reason = excluded.reason
+		where p.is_subscribed is null or excluded.reason = 'by hand'`
 	sqlSubscribers = `
-		select u.id, u.name, u.email from issue_subscriptions s join users u on u.id = s.user_id
+		select u.id, u.name, u.email from issue_people s join users u on u.id = s.user_id
 		join projects p on p.id = s.project_id join memberships m on m.organization_id = p.organization_id and m.user_id = u.id
-		where s.project_id = @project and s.issue_id = @issue and s.is_on and u.is_active and u.email like '%@%' order by u.id limit 1000`
+		where s.project_id = @project and s.issue_id = @issue and s.is_subscribed and u.is_active and u.email like '%@%' order by u.id limit 1000`
 	sqlIsSubscribed = `
-		select coalesce((select is_on from issue_subscriptions where project_id = @project and issue_id = @issue and user_id = @user), false)`
+		select coalesce((select is_subscribed from issue_people where project_id = @project and issue_id = @issue and user_id = @user), false)`
 )
 
 // WantsMail reports whether a user wants mail about a topic in a project (0: in no one in particular).
@@ -72,7 +72,7 @@ const SubscribedByHand = "by hand"
 // Subscribe makes a user hear of what happens to an issue, or not any more. Other reasons than
 // SubscribedByHand change nothing where there is a word already.
 func (st *Store) Subscribe(ctx context.Context, project, issueID, user int64, on bool, reason string) error {
-	_, err := st.db.Exec(ctx, sqlSubscribe, pgx.StrictNamedArgs{"project": project, "issue": issueID, "user": user, "on": on, "reason": reason})
+	_, err := st.db.Exec(ctx, sqlSetSubscribed, pgx.StrictNamedArgs{"project": project, "issue": issueID, "user": user, "on": on, "reason": reason})
 	return translate(err, "subscribe user %d to issue %d", user, issueID)
 }
 
