@@ -17,7 +17,7 @@ import (
 // speaks its protocol from Go: one toolchain, and no driver to keep in step with the browser.
 func TestTwentyIssuesAreTriagedByKeyboard(t *testing.T) {
 	t.Parallel()
-	in := upForRecordings(t)
+	in := up(t)
 	const issues = 22
 	for n := range issues {
 		body := envelope(fmt.Sprintf(`{"event_id":"%s","fingerprint":["t%d"],"exception":{"values":[{"type":"Kind%d","value":"triage"}]}}`, eventID(500+n), n, n))
