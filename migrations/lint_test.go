@@ -94,14 +94,14 @@ func TestMigrationsHoldNoLongLock(t *testing.T) {
 func TestTheLinterFindsLongLocks(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int{
-		"create index a on events (x);":                          1,
-		"create table t (x int); create index a on t (x);":       0,
-		"alter table issues add column x int not null;":          1,
-		"alter table issues add column x int not null default 0": 0,
-		"alter table issues alter column x type bigint":          1,
-		"alter table issues drop column x":                       1,
-		"update issues set x = 1":                                1,
-		"create index concurrently a on events (x)":              1, // in a transaction
+		"create index a on events (x);":                                                     1,
+		"create table t (x int); create index a on t (x);":                                  0,
+		"alter table issues add column x int not null;":                                     1,
+		"alter table issues add column x int not null default 0":                            0,
+		"alter table issues alter column x type bigint":                                     1,
+		"alter table issues drop column x":                                                  1,
+		"update issues set x = 1":                                                           1,
+		"create index concurrently a on events (x)":                                         1, // in a transaction
 		"-- +goose NO TRANSACTION\n-- +goose Up\ncreate index concurrently a on events (x)": 0,
 		"alter table issues add constraint c check (x > 0)":                                 1,
 		"alter table issues add constraint c check (x > 0) not valid":                       0,

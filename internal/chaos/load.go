@@ -80,12 +80,6 @@ func (l *ledger) fresh() []string {
 	return ids
 }
 
-func (l *ledger) len() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.ids)
-}
-
 // generator sends events until it is stopped.
 type generator struct {
 	target  func() string // address of the envelope endpoint

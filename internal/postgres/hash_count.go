@@ -105,10 +105,6 @@ const (
 		where h.project_id = @project and c.users is not null and h.issue_id in (
 			select issue_id from issue_hashes where project_id = @project and hash = any(@hashes::bytea[]) and issue_id > 0)`
 
-	sqlSketchesOfIssues = `
-		select h.issue_id, c.users from issue_hashes h join hash_counts c on c.project_id = h.project_id and c.hash = h.hash
-		where h.project_id = @project and c.users is not null and h.issue_id = any(@issues::bigint[])`
-
 	// Issues are locked in the order in which RecordEvents locks them.
 	sqlSetUserCounts = `
 		with d as (select * from unnest(@issues::bigint[], @counts::bigint[]) as d(id, n)),

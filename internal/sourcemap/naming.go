@@ -1,8 +1,5 @@
 package sourcemap
 
-// control are the words before a parenthesis that is no list of parameters.
-var control = map[string]bool{"if": true, "for": true, "while": true, "switch": true, "with": true, "catch": true}
-
 // function notes the function whose parameters close at the parenthesis; -1 when a statement has
 // the parenthesis.
 func (f *finder) function(paren int) int32 {

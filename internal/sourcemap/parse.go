@@ -92,9 +92,9 @@ func refuse(format string, args ...any) error {
 
 // members are the parts of one map or section that are read.
 type members struct {
-	version, mappings, sections span
-	sources, names, contents    []span
-	root                        string
+	mappings, sections       span
+	sources, names, contents []span
+	root                     string
 }
 
 // document reads the object at a place of the data; its mappings begin at base.

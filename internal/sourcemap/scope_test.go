@@ -1,7 +1,6 @@
 package sourcemap_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -69,7 +68,7 @@ func FuzzScan(f *testing.F) {
 		s := sourcemap.Scan(src)
 		for column := range 40 {
 			if fn, ok := s.Enclosing(1+column%3, column); ok && (fn.Line < 1 || fn.Column < 1) {
-				t.Error(fmt.Sprintf("%+v", fn))
+				t.Errorf("%+v", fn)
 			}
 		}
 	})

@@ -274,7 +274,7 @@ func (s *Service) release(w http.ResponseWriter, r *request) error {
 
 // updateRelease answers PUT …/releases/{version}/; projects that are named get the release.
 func (s *Service) updateRelease(w http.ResponseWriter, r *request) error {
-	rel, sh, err := s.findRelease(r, r.PathValue("version"))
+	rel, _, err := s.findRelease(r, r.PathValue("version"))
 	if err != nil {
 		return err
 	}
@@ -293,7 +293,8 @@ func (s *Service) updateRelease(w http.ResponseWriter, r *request) error {
 	if _, err := s.Store.PutRelease(r.Context(), r.org(), projectIDs(more), rel.Version, change, r.who.UserID()); err != nil {
 		return err
 	}
-	if rel, sh, err = s.findRelease(r, rel.Version); err != nil {
+	rel, sh, err := s.findRelease(r, rel.Version)
+	if err != nil {
 		return err
 	}
 	return ok(w, sh.release(&rel))
