@@ -83,8 +83,10 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 		}
 	}
 	b := &pgx.Batch{}
+	spreads := make(map[int64][]*spread, len(byProject))
 	for _, project := range slices.Sorted(maps.Keys(byProject)) {
-		byProject[project].queue(b, project)
+		spreads[project] = newSpreads()
+		byProject[project].queue(b, project, spreads[project])
 		if err := byProject[project].tell(b, project); err != nil {
 			return done, err
 		}
@@ -93,6 +95,11 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 	done.Batches, done.More = len(ids), len(pending) == foldRows || len(ids) < len(pending)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return done, err
+	}
+	for _, project := range slices.Sorted(maps.Keys(byProject)) {
+		if err := tellSpreads(ctx, tx, project, byProject[project], spreads[project]); err != nil {
+			return done, err
+		}
 	}
 	for _, project := range slices.Sorted(maps.Keys(byProject)) { // last, since it locks issues
 		if err := foldHashes(ctx, tx, project, byProject[project].hashes); err != nil {
@@ -109,16 +116,22 @@ const (
 		on conflict (project_id, issue_id, hour) do update set times_seen = t.times_seen + excluded.times_seen`
 
 	sqlFoldEnvironments = `
-		insert into issue_environments as t (project_id, issue_id, environment, times_seen, first_seen, last_seen)
-		select @project::bigint, d.* from unnest(@issues::bigint[], @texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[]) as d
-		on conflict (project_id, issue_id, environment) do update set times_seen = t.times_seen + excluded.times_seen,
-			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
+		with folded as (
+			insert into issue_environments as t (project_id, issue_id, environment, times_seen, first_seen, last_seen)
+			select @project::bigint, d.* from unnest(@issues::bigint[], @texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[]) as d
+			on conflict (project_id, issue_id, environment) do update set times_seen = t.times_seen + excluded.times_seen,
+				first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)
+			returning issue_id, environment, xmax = 0 as made)
+		select issue_id, environment from folded where made`
 
 	sqlFoldReleases = `
-		insert into issue_releases as t (project_id, issue_id, release, times_seen, first_seen, last_seen)
-		select @project::bigint, d.* from unnest(@issues::bigint[], @texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[]) as d
-		on conflict (project_id, issue_id, release) do update set times_seen = t.times_seen + excluded.times_seen,
-			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
+		with folded as (
+			insert into issue_releases as t (project_id, issue_id, release, times_seen, first_seen, last_seen)
+			select @project::bigint, d.* from unnest(@issues::bigint[], @texts::text[], @counts::bigint[], @firsts::timestamptz[], @lasts::timestamptz[]) as d
+			on conflict (project_id, issue_id, release) do update set times_seen = t.times_seen + excluded.times_seen,
+				first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)
+			returning issue_id, release, xmax = 0 as made)
+		select issue_id, release from folded where made`
 
 	sqlFoldTags = `
 		insert into issue_tags as t (project_id, issue_id, key, value, times_seen, first_seen, last_seen)
@@ -140,13 +153,15 @@ const (
 			first_seen = least(t.first_seen, excluded.first_seen), last_seen = greatest(t.last_seen, excluded.last_seen)`
 )
 
-// queue adds the upserts of a project's facts to b, rows ordered by key.
-func (f *facts) queue(b *pgx.Batch, project int64) {
-	put := func(sql string, n int, args pgx.StrictNamedArgs) {
-		if n > 0 {
-			args["project"] = project
-			b.Queue(sql, args)
+// queue adds the upserts of a project's facts to b, rows ordered by key. spreads, unless nil, get
+// to know the environments and releases that are new to their issues.
+func (f *facts) queue(b *pgx.Batch, project int64, spreads []*spread) {
+	put := func(sql string, n int, args pgx.StrictNamedArgs) *pgx.QueuedQuery {
+		if n == 0 {
+			return new(pgx.QueuedQuery)
 		}
+		args["project"] = project
+		return b.Queue(sql, args)
 	}
 	var c columns
 	for _, k := range slices.SortedFunc(maps.Keys(f.hours), compareHours) {
@@ -154,7 +169,7 @@ func (f *facts) queue(b *pgx.Batch, project int64) {
 		c.hours = append(c.hours, time.UnixMicro(k.hour))
 	}
 	put(sqlFoldHours, len(f.hours), pgx.StrictNamedArgs{"issues": c.issues, "hours": c.hours, "counts": c.counts})
-	for _, t := range [...]struct {
+	for i, t := range [...]struct {
 		sql string
 		m   map[issueText]span
 	}{{sqlFoldEnvironments, f.environments}, {sqlFoldReleases, f.releases}} {
@@ -163,7 +178,10 @@ func (f *facts) queue(b *pgx.Batch, project int64) {
 			c.issues, c.texts = append(c.issues, k.issue), append(c.texts, k.text)
 			c.span(t.m[k])
 		}
-		put(t.sql, len(t.m), pgx.StrictNamedArgs{"issues": c.issues, "texts": c.texts, "counts": c.counts, "firsts": c.firsts, "lasts": c.lasts})
+		queued := put(t.sql, len(t.m), pgx.StrictNamedArgs{"issues": c.issues, "texts": c.texts, "counts": c.counts, "firsts": c.firsts, "lasts": c.lasts})
+		if spreads != nil {
+			queued.Query(spreads[i].collect)
+		}
 	}
 	c = columns{}
 	for _, k := range slices.SortedFunc(maps.Keys(f.tags), compareTags) {

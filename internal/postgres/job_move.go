@@ -79,7 +79,7 @@ func (w *jobWork) move(ctx context.Context, tx pgx.Tx, moves []transfer) error {
 	if len(named.keys) > 0 {
 		b.Queue(sqlInsertProperties, pgx.StrictNamedArgs{"projects": named.projects, "issues": named.issues, "keys": named.keys, "values": named.values})
 	}
-	f.queue(b, w.Project)
+	f.queue(b, w.Project, nil)
 	return tx.SendBatch(ctx, b).Close()
 }
 

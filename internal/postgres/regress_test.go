@@ -97,6 +97,48 @@ func TestIssuesSettleAfterAWeek(t *testing.T) {
 	w.want(1, "select count(*) from activities where type = 'auto_set_ongoing'")
 }
 
+func TestSpreadingIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`insert into alert_rules (project_id, id, name, rule) values (1, 1, 'spread', '{"conditions":[{"kind":"new_release"}],"match":"any","actions":[]}')`)
+	spreads := func() int64 {
+		return w.int("select count(*) from alert_outbox where change->>'kind' in ('new_in_release', 'new_in_environment')")
+	}
+	at := func(n int, release, environment string) postgres.Record {
+		r := sample(n, "spreads")
+		r.Release, r.Environment, r.OccurredAt = release, environment, noon.Add(time.Duration(n)*time.Minute)
+		return r
+	}
+	w.record(at(0, "shop@1", "production"), at(1, "shop@1", "production"))
+	w.fold()
+	if n := spreads(); n != 0 {
+		t.Errorf("the first release and environment: want nothing told, got %d", n)
+	}
+	w.record(at(2, "shop@2", "production"), at(3, "shop@2", "production"), at(4, "shop@2", ""))
+	w.fold()
+	w.want(1, "select count(*) from alert_outbox where change->>'kind' = 'new_in_release' and change->>'release' = 'shop@2' and (change->>'new_release')::bool and change->>'organization' = 'acme' and length(change->>'event_id') = 32")
+	w.record(at(5, "shop@2", "staging"), at(6, "shop@1", "staging"))
+	w.record(at(7, "shop@2", "staging"))
+	w.fold()
+	w.want(1, "select count(*) from alert_outbox where change->>'kind' = 'new_in_environment' and change->>'environment' = 'staging' and not change ? 'new_release'")
+	if n := spreads(); n != 2 {
+		t.Errorf("want 2 told in all, got %d", n)
+	}
+	w.exec("update issues set status = 2, substatus = 5")
+	w.record(at(8, "shop@3", "staging"))
+	w.fold()
+	if n := spreads(); n != 2 {
+		t.Errorf("an archived issue: want no more told, got %d", n)
+	}
+	w.exec("delete from alert_rules")
+	w.exec("update issues set status = 0, substatus = 3")
+	w.record(at(9, "shop@4", "production"))
+	w.fold()
+	if n := spreads(); n != 2 {
+		t.Errorf("a project without rules: want no more told, got %d", n)
+	}
+}
+
 func TestChangesAreRelayedUntilTheyAreTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
