@@ -19,7 +19,14 @@ import (
 // cli runs a real sentry-cli against an instance and returns what it printed.
 func (in *instance) cli(t *testing.T, program string, args ...string) string {
 	t.Helper()
+	return in.cliIn(t, "", program, args...)
+}
+
+// cliIn is cli in a folder.
+func (in *instance) cliIn(t *testing.T, dir, program string, args ...string) string {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "SENTRY_URL="+in.URL, "SENTRY_AUTH_TOKEN="+in.AuthToken, "SENTRY_ORG="+in.Organization, "SENTRY_PROJECT="+in.Project,
 		"SENTRY_DSN="+in.DSN, "SENTRY_DISABLE_UPDATE_CHECK=1")
 	out, err := cmd.CombinedOutput()
