@@ -37,6 +37,7 @@ type Membership struct {
 	Role         Role
 	Projects     []int64 // in reach; nil: every project
 	SSORequired  bool    // who signed in otherwise is sent to the organization's provider
+	NeedsFactor  bool    // who has no second factor sets one up first
 }
 
 // Principal is who makes a request and what they may do in one organization.
@@ -67,6 +68,15 @@ func (p *Principal) Require(any ...Scope) error {
 	}
 	names := Scopes(any).Strings()
 	return fault.New(fault.Denied, "You do not have permission to perform this action. Needed: %s", strings.Join(names, " or "))
+}
+
+// MayGrant reports as fault.Denied when the principal would give away more than it has: nobody
+// grants a role above their own, and nobody changes who stands above them.
+func (p *Principal) MayGrant(role Role) error {
+	if p.Role != "" && !p.Role.AtLeast(role) || len(role.Scopes().Within(p.Scopes)) < len(role.Scopes()) {
+		return fault.New(fault.Denied, "You do not have permission to give or take the role %s.", role)
+	}
+	return nil
 }
 
 // UserID is the user's id, 0 for a token of the organization's own.

@@ -5,6 +5,7 @@ package operator
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/tocsin-dev/tocsin/internal/app"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/operator/remote"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 )
 
@@ -30,6 +33,14 @@ type CLI struct {
 	Upgrade   UpgradeCmd  `cmd:"" help:"Tell what an upgrade to this release would change."`
 	Ledger    LedgerCmd   `cmd:"" help:"Check that everything received is accounted for."`
 	Version   VersionCmd  `cmd:"" help:"Print the version."`
+
+	Issue      remote.IssueCmd      `cmd:"" help:"List, show and resolve issues of a running installation."`
+	Project    remote.ProjectCmd    `cmd:"" help:"List and make projects."`
+	Key        remote.KeyCmd        `cmd:"" help:"List and make client keys."`
+	User       remote.UserCmd       `cmd:"" help:"Make accounts, invite people, reset passwords."`
+	Token      remote.TokenCmd      `cmd:"" help:"Make, list and revoke API tokens."`
+	Import     remote.ImportCmd     `cmd:"" help:"Take over projects and issues from Sentry, GlitchTip or Bugsink."`
+	Completion remote.CompletionCmd `cmd:"" help:"Print a script that completes this command line, for bash, zsh or fish."`
 }
 
 // Main runs the tocsin program and exits.
@@ -38,7 +49,7 @@ func Main() {
 	defer cancel()
 	if err := Run(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "tocsin:", err)
-		os.Exit(1)
+		os.Exit(remote.ExitCode(err))
 	}
 }
 
@@ -47,7 +58,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	var cli CLI
 	parser, err := kong.New(&cli,
 		kong.Name("tocsin"),
-		kong.Description("Tocsin, a self-hosted error tracker for Sentry SDKs. Every flag can also be set by its environment variable."),
+		kong.Description("Tocsin, a self-hosted error tracker for Sentry SDKs. Every flag can also be set by its environment variable. Exit status: 0 done, 1 failed, 2 usage or a refused value, 3 not found, 4 not allowed, 5 not reachable or too busy, 6 conflict."),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -58,8 +69,13 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	cmd, err := parser.Parse(args)
+	var usage *kong.ParseError
+	if errors.As(err, &usage) {
+		_ = usage.Context.PrintUsage(true) // the error says what is wrong
+		return fault.New(fault.Invalid, "%s", err)
+	}
 	parser.FatalIfErrorf(err)
-	return cmd.Run()
+	return cmd.Run(parser)
 }
 
 // VersionCmd prints the release of this build.

@@ -4,6 +4,7 @@
 package outbound
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -108,6 +109,24 @@ func (c *Client) Do(req *http.Request) (Response, error) {
 	// The status is the answer; a body that stalls or breaks off only shortens what is shown of it.
 	body, _ := io.ReadAll(io.LimitReader(res.Body, c.maxBytes))
 	return Response{res.StatusCode, res.Header, body}, nil
+}
+
+// HTTP returns the client as one of the standard library's, for libraries that ask for it. It is
+// bound by the same limits; a body is cut where they say.
+func (c *Client) HTTP() *http.Client {
+	return &http.Client{Transport: roundTripper{c}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+type roundTripper struct{ c *Client }
+
+// RoundTrip implements http.RoundTripper.
+func (t roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := t.c.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{Status: http.StatusText(res.Status), StatusCode: res.Status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: res.Header,
+		Body: io.NopCloser(bytes.NewReader(res.Body)), ContentLength: int64(len(res.Body)), Request: req}, nil
 }
 
 // Close gives up idle connections.

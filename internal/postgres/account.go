@@ -120,7 +120,8 @@ const sqlReachPart = `
 			where tm.organization_id = o.id and tm.user_id = m.user_id) end`
 
 const sqlMemberships = `
-	select o.id, o.slug, o.name, o.created_at, m.role, coalesce(i.is_required, false), ` + sqlReachPart + `
+	select o.id, o.slug, o.name, o.created_at, m.role, coalesce(i.is_required, false),
+		coalesce((o.settings->>'require_second_factor')::boolean, false), ` + sqlReachPart + `
 	from memberships m join organizations o on o.id = m.organization_id
 	left join identity_providers i on i.organization_id = o.id
 	where m.user_id = @user and m.is_active order by o.slug limit 1000`
@@ -130,7 +131,7 @@ func (st *Store) Memberships(ctx context.Context, user int64) ([]account.Members
 	rows, _ := st.db.Query(ctx, sqlMemberships, pgx.StrictNamedArgs{"user": user})
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m account.Membership, err error) {
 		o := &m.Organization
-		return m, row.Scan(&o.ID, &o.Slug, &o.Name, &o.CreatedAt, &m.Role, &m.SSORequired, &m.Projects)
+		return m, row.Scan(&o.ID, &o.Slug, &o.Name, &o.CreatedAt, &m.Role, &m.SSORequired, &m.NeedsFactor, &m.Projects)
 	})
 	return list, translate(err, "list the organizations of user %d", user)
 }

@@ -163,6 +163,38 @@ func (st *Store) changeMember(ctx context.Context, org, user int64, loses bool, 
 	return translate(err, "change member %d of organization %d", user, org)
 }
 
+const (
+	sqlFindMembership = `
+	select u.id, exists (select from memberships m where m.organization_id = @org and m.user_id = u.id)
+	from users u where lower(u.email) = lower(@email)`
+
+	sqlProvision = `
+	insert into memberships (organization_id, user_id, role, is_active, is_provisioned, external_id) values (@org, @user, @role, @active, true, @external)`
+)
+
+// ProvisionMember gives an address a place in an organization on behalf of its identity provider,
+// making an account without a password when there is none. fault.Conflict: it has a place already.
+func (st *Store) ProvisionMember(ctx context.Context, org int64, email, name, external string, role account.Role, active bool) (user int64, err error) {
+	err = pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error {
+		var member bool
+		err := tx.QueryRow(ctx, sqlFindMembership, pgx.StrictNamedArgs{"org": org, "email": email}).Scan(&user, &member)
+		switch {
+		case err == nil && member:
+			return fault.New(fault.Conflict, "The user %s is already a member", email)
+		case err != nil && kindOf(err) != fault.Unknown:
+			return err
+		case err != nil:
+			user = NewID()
+			if _, err := tx.Exec(ctx, sqlInsertUser, pgx.StrictNamedArgs{"id": user, "email": email, "name": clean(name, 200), "hash": ""}); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, sqlProvision, pgx.StrictNamedArgs{"org": org, "user": user, "role": role, "active": active, "external": clean(external, 200)})
+		return err
+	})
+	return user, translate(err, "provision a member")
+}
+
 const sqlInvitesPart = `
 	select i.id, i.email, i.role, i.team_ids, i.created_at, i.expires_at, coalesce(u.email, '') as invited_by
 	from invites i left join users u on u.id = i.invited_by where i.organization_id = @org`

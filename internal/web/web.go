@@ -8,24 +8,34 @@ package web
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
+	openapi "github.com/tocsin-dev/tocsin/api"
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/outbound"
 	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 	"github.com/tocsin-dev/tocsin/internal/web/api"
+	"github.com/tocsin-dev/tocsin/internal/web/mcp"
 	"github.com/tocsin-dev/tocsin/internal/web/operate"
+	"github.com/tocsin-dev/tocsin/internal/web/scim"
 	"github.com/tocsin-dev/tocsin/internal/web/ui"
 )
 
 // Config is the web service's settings.
 type Config struct {
-	IngestURL string `name:"ingest-url" help:"Address in DSNs, when SDKs do not reach this installation at --url." env:"TOCSIN_INGEST_URL"`
+	// AllowPrivate is the notifier's setting of the same variable, for providers of sign-in.
+	AllowPrivate string `name:"allow-private-providers" help:"Networks, as comma-separated CIDRs, that identity providers may be reached in although they are not public." env:"TOCSIN_ALLOW_PRIVATE_DESTINATIONS"`
+	IngestURL    string `name:"ingest-url" help:"Address in DSNs, when SDKs do not reach this installation at --url." env:"TOCSIN_INGEST_URL"`
 }
+
+// maxProviderAnswer bounds what an identity provider may answer, in bytes.
+const maxProviderAnswer = 1 << 20
 
 const expireEvery = 10 * time.Minute
 
@@ -56,7 +66,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 		if n > 0 {
 			slog.InfoContext(ctx, "removed expired logins", "count", n)
 		}
-		return err
+		return errors.Join(err, k.Store.ExpireLoginRows(ctx, ui.LoginLifetime))
 	})
 	return k.Serve(ctx, handler)
 }
@@ -75,17 +85,27 @@ func routes(ctx context.Context, k *app.Kit, cfg Config, desk *operate.Desk) (ht
 	if err != nil {
 		return nil, err
 	}
+	allow, err := outbound.ParsePrefixes(cfg.AllowPrivate)
+	if err != nil {
+		return nil, err
+	}
 	symbols := symbol.New(k.Store, k.Files, k.Config.Symbols)
 	k.Registry.MustRegister(symbols.Collectors()...)
+	var service *api.Service
 	pages := ui.New(ui.Options{
 		Store: k.Store, Blobs: k.Blobs, Depths: k.Bus.Depths, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
+		Outbound: outbound.New(outbound.Options{AllowPrivate: allow, MaxResponseBytes: maxProviderAnswer}).HTTP(), Contract: openapi.Document,
+		RightsChanged: func() { service.Forget() },
 	})
-	programs := pages.WithReader(api.New(api.Options{
-		Store: k.Store, Blobs: k.Blobs, Files: k.Files, Chunks: k.Chunks, Symbols: symbols, BaseURL: k.BaseURL(), Release: strings.TrimPrefix(telemetry.Version(), "tocsin@"), Key: key,
-		TestRule: test.Do, Redeliver: redeliver.Do, Desk: desk,
-	}))
+	release := strings.TrimPrefix(telemetry.Version(), "tocsin@")
+	service = api.New(api.Options{
+		Store: k.Store, Blobs: k.Blobs, Files: k.Files, Chunks: k.Chunks, Symbols: symbols, BaseURL: k.BaseURL(), Release: release, Key: key,
+		TestRule: test.Do, Redeliver: redeliver.Do, Desk: desk, Changed: pages.Changed,
+	})
 	mux := http.NewServeMux()
-	mux.Handle("/api/", programs)
+	mux.Handle("/api/", pages.WithReader(service))
+	mux.Handle("/mcp", mcp.New(mcp.Options{API: service, Authenticate: service.Authenticate, Trail: service.Trail(), Release: release}))
+	mux.Handle("/scim/v2/", scim.New(scim.Options{Store: k.Store, BaseURL: k.BaseURL(), Authenticate: service.Authenticate, Trail: service.Trail(), Changed: service.Forget}))
 	mux.Handle("/", pages)
 	return mux, nil
 }

@@ -14,6 +14,10 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
+// Authenticate says who holds the token of a request, or is signed in; nil when nobody is.
+// fault.Unauthenticated: a token that is not good.
+func (s *Service) Authenticate(r *http.Request) (*account.Principal, error) { return s.authenticate(r) }
+
 // authenticate says who calls: the holder of the bearer token, else whom the web service found to
 // be signed in, else nobody. fault.Unauthenticated: a token that is not good.
 func (s *Service) authenticate(r *http.Request) (*account.Principal, error) {

@@ -13,15 +13,6 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
-// MayGrant reports as fault.Denied when the caller would give away more than it has: nobody grants
-// a role above their own, and nobody changes who stands above them.
-func MayGrant(who *account.Principal, role account.Role) error {
-	if who.Role != "" && !who.Role.AtLeast(role) || len(role.Scopes().Within(who.Scopes)) < len(role.Scopes()) {
-		return fault.New(fault.Denied, "You do not have permission to give or take the role %s.", role)
-	}
-	return nil
-}
-
 func (s *Service) memberShape(m account.Member) object {
 	name := m.Email
 	o := object{
@@ -256,7 +247,7 @@ func (s *Service) inviteMember(w http.ResponseWriter, r *request) error {
 			role = account.RoleMember
 		}
 	}
-	if err := MayGrant(r.who, role); err != nil {
+	if err := r.who.MayGrant(role); err != nil {
 		return err
 	}
 	places, err := s.places(r, &b)
@@ -349,7 +340,7 @@ func (s *Service) updateMember(w http.ResponseWriter, r *request) error {
 	}
 	for _, x := range []account.Role{m.Role, role} {
 		if x != "" {
-			if err := MayGrant(r.who, x); err != nil {
+			if err := r.who.MayGrant(x); err != nil {
 				return err
 			}
 		}
@@ -436,7 +427,7 @@ func (s *Service) deleteMember(w http.ResponseWriter, r *request) error {
 		if err := r.who.Require(account.MemberAdmin); err != nil {
 			return err
 		}
-		if err := MayGrant(r.who, m.Role); err != nil {
+		if err := r.who.MayGrant(m.Role); err != nil {
 			return err
 		}
 	}
@@ -553,7 +544,7 @@ func (s *Service) createUser(w http.ResponseWriter, r *request) error {
 			return fieldError{"role", "A role is viewer, member, admin, manager or owner."}
 		}
 	}
-	if err := MayGrant(r.who, role); err != nil {
+	if err := r.who.MayGrant(role); err != nil {
 		return err
 	}
 	if _, err := account.CheckEmail(b.Email); err != nil {

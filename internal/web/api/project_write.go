@@ -169,7 +169,7 @@ func (s *Service) updateOrganization(w http.ResponseWriter, r *request) error {
 		return fieldError{"defaultRole", "A role is viewer, member, admin, manager or owner."}
 	}
 	if b.DefaultRole != nil {
-		if err := MayGrant(r.who, account.Role(*b.DefaultRole)); err != nil {
+		if err := r.who.MayGrant(account.Role(*b.DefaultRole)); err != nil {
 			return err
 		}
 	}

@@ -14,13 +14,14 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/web/audit"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
 
-// How long a login lasts.
+// How long a login lasts: unused, and at most.
 const (
 	loginIdle     = 14 * 24 * time.Hour
-	loginLifetime = 30 * 24 * time.Hour
+	LoginLifetime = 30 * 24 * time.Hour
 )
 
 // Keys of what a login holds.
@@ -28,6 +29,15 @@ const (
 	keyUser     = "user"     // int64
 	keyPassword = "password" // fingerprint of the password hash: a new password ends other logins
 	keyNotice   = "notice"   // JSON of view.Notice, for the next page
+	keyLogin    = "login"    // int64: the row of account.Login that ends with it
+	keyOrg      = "org"      // int64: the one organization that the login is for, whose provider vouched
+	keySSO      = "sso"      // what a sign-in at a provider was begun with
+	keyNext     = "next"     // where to go once signed in
+	keySetup    = "setup"    // a secret for one-time codes that waits for its first one
+	keyCeremony = "ceremony" // state of a passkey between two calls
+
+	keyPending      = "pending"       // int64: whose password was right, and whose second factor is awaited
+	keyPendingUntil = "pending-until" // int64, Unix seconds
 )
 
 // maxForm bounds the body of a form, in bytes.
@@ -37,7 +47,7 @@ func (u *UI) newLogins() *scs.SessionManager {
 	m := scs.New()
 	m.Store = u.Store.Logins()
 	m.HashTokenInStore = true
-	m.IdleTimeout, m.Lifetime = loginIdle, loginLifetime
+	m.IdleTimeout, m.Lifetime = loginIdle, LoginLifetime
 	m.Cookie.Name = "tocsin-login"
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
@@ -77,13 +87,41 @@ func (u *UI) login(v *visit) error {
 	if err != nil {
 		return err
 	}
+	keys, err := u.Store.Passkeys(v.r.Context(), user.ID)
+	if err != nil {
+		return err
+	}
+	if user.TOTP != "" || len(keys) > 0 {
+		return u.await(v, user, next)
+	}
+	if err := u.enter(v, user, account.LoginPassword, 0); err != nil {
+		return err
+	}
+	return v.redirect(next)
+}
+
+// enter signs a user in. When org is not 0, the login is for that organization alone.
+func (u *UI) enter(v *visit, user account.User, method account.LoginMethod, org int64) error {
 	ctx := v.r.Context()
 	if err := u.logins.RenewToken(ctx); err != nil { // nobody can prepare a login for somebody else
 		return err
 	}
+	for _, key := range []string{keyPending, keyPendingUntil, keyNext, keySSO, keySetup, keyCeremony, keyOrg} {
+		u.logins.Remove(ctx, key)
+	}
+	id, err := u.Store.RecordLogin(ctx, account.Login{User: user.ID, Method: method, Organization: org, Address: audit.Address(v.r), UserAgent: v.r.UserAgent()})
+	if err != nil {
+		return err
+	}
+	u.people.forget(user.ID)
 	u.logins.Put(ctx, keyUser, user.ID)
+	u.logins.Put(ctx, keyLogin, id)
 	u.logins.Put(ctx, keyPassword, fingerprint(user.PasswordHash))
-	return v.redirect(next)
+	if org != 0 {
+		u.logins.Put(ctx, keyOrg, org)
+	}
+	u.recordFor(v, user, audit.Note{Event: "session.begin", Target: user.Email, Text: "by " + methodWords(method)})
+	return nil
 }
 
 // signIn checks a password, slowly for those who guess.
@@ -111,7 +149,15 @@ func waitWords(seconds int) string {
 }
 
 func (u *UI) logout(v *visit) error {
-	if err := u.logins.Destroy(v.r.Context()); err != nil {
+	ctx := v.r.Context()
+	if id := u.logins.GetInt64(ctx, keyLogin); id != 0 {
+		user := u.logins.GetInt64(ctx, keyUser)
+		if err := u.Store.EndLogin(ctx, user, id); err != nil && fault.KindOf(err) != fault.Unknown {
+			return err
+		}
+		u.people.forget(user)
+	}
+	if err := u.logins.Destroy(ctx); err != nil {
 		return err
 	}
 	v.w.Header().Set("Clear-Site-Data", `"cache"`)

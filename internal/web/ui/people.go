@@ -26,6 +26,8 @@ type person struct {
 	user        account.User
 	memberships []account.Membership
 	settings    account.Settings
+	logins      []account.Login
+	hasFactor   bool
 	until       time.Time
 }
 
@@ -50,7 +52,15 @@ func (p *people) find(ctx context.Context, st *postgres.Store, id int64) (person
 	if err != nil {
 		return person{}, err
 	}
-	found := person{user, memberships, settings, now.Add(knownFor)}
+	logins, err := st.UserLogins(ctx, id)
+	if err != nil {
+		return person{}, err
+	}
+	keys, err := st.Passkeys(ctx, id)
+	if err != nil {
+		return person{}, err
+	}
+	found := person{user, memberships, settings, logins, user.TOTP != "" || len(keys) > 0, now.Add(knownFor)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byID == nil || len(p.byID) >= maxPeople {
@@ -58,6 +68,13 @@ func (p *people) find(ctx context.Context, st *postgres.Store, id int64) (person
 	}
 	p.byID[id] = found
 	return found, nil
+}
+
+// forgetAll makes every reader's next page look again.
+func (p *people) forgetAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.byID = nil
 }
 
 // forget makes the next page look again.

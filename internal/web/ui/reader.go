@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
-	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/httpx"
 )
 
@@ -35,22 +34,16 @@ func (u *UI) WithReader(api http.Handler) http.Handler {
 // reader is who signed in, as a member of the organization that an API path names, else of their
 // first one; nil when nobody did.
 func (u *UI) reader(r *http.Request) (*account.Principal, error) {
-	id := u.logins.GetInt64(r.Context(), keyUser)
-	if id == 0 {
-		return nil, nil
-	}
-	p, err := u.people.find(r.Context(), u.Store, id)
-	if fault.KindOf(err) == fault.Unknown && err != nil {
-		return nil, nil
-	}
-	if err != nil {
+	p, known, err := u.session(r)
+	if err != nil || !known {
 		return nil, err
 	}
-	if !p.user.Active || fingerprint(p.user.PasswordHash) != u.logins.GetString(r.Context(), keyPassword) {
-		return nil, nil
-	}
 	named := organizationIn(r.URL.Path)
+	vouched := u.logins.GetInt64(r.Context(), keyOrg) != 0
 	for _, m := range p.memberships {
+		if !vouched && (m.SSORequired && m.Role != account.RoleOwner || m.NeedsFactor && !p.hasFactor) {
+			continue // the pages lead them to what is missing
+		}
 		if named == "" || m.Organization.Slug == named {
 			return &account.Principal{User: &p.user, Organization: m.Organization, Role: m.Role, Scopes: m.Role.Scopes(), Projects: m.Projects}, nil
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	openapi "github.com/tocsin-dev/tocsin/api"
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/grouping"
@@ -58,7 +59,7 @@ func newSiteOn(t testing.TB, st *postgres.Store) *site {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	handler = ui.New(ui.Options{
-		Store: st, BaseURL: server.URL, Key: key,
+		Store: st, BaseURL: server.URL, Key: key, Contract: openapi.Document,
 		Test: func(context.Context, alert.TestRequest) (alert.TestResult, error) { return alert.TestResult{}, away },
 		Redeliver: func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error) {
 			return alert.RedeliverResult{}, away

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 	_ "time/tzdata" // readers choose time zones, and a minimal container has none
 
@@ -22,6 +23,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/seal"
 	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/assets"
+	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
 
 // Options are what the pages work with.
@@ -35,6 +37,12 @@ type Options struct {
 	Blobs     blob.Store      // of what came with events
 	// Depths reads the state of every queue.
 	Depths func(context.Context) ([]bus.Depth, error)
+	// Outbound reaches identity providers; Mail sends a text, nil when this installation sends none.
+	Outbound *http.Client
+	Mail     func(ctx context.Context, to, subject, text string) error
+	// RightsChanged is called after a change of who may do what; nil: nobody needs to know.
+	RightsChanged func()
+	Contract      []byte // api/openapi.yaml
 	// Test sends a sample alert, Redeliver queues finished deliveries again.
 	Test      func(context.Context, alert.TestRequest) (alert.TestResult, error)
 	Redeliver func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error)
@@ -48,6 +56,9 @@ type UI struct {
 	people   people
 	places   []place
 	feeds    feeds
+	mails    sync.WaitGroup
+	contract sync.Once
+	apiPage  *view.APIPage
 	handler  http.Handler
 }
 
@@ -76,6 +87,30 @@ func (u *UI) routes() http.Handler {
 	r.Get("/login", u.open(u.loginForm))
 	r.Post("/login", u.open(u.login))
 	r.Post("/logout", u.open(u.logout))
+	r.Get("/login/second", u.open(u.second))
+	r.Post("/login/second", u.open(u.checkSecond))
+	r.Post("/login/passkey/begin", u.open(u.beginPasskeyLogin))
+	r.Post("/login/passkey/finish", u.open(u.finishPasskeyLogin))
+	r.Get("/forgot", u.open(u.forgot))
+	r.Post("/forgot", u.open(u.sendReset))
+	r.Get("/reset/{token}", u.open(u.resetPage))
+	r.Post("/reset/{token}", u.open(u.resetPassword))
+	r.Get("/invite/{token}", u.open(u.invitePage))
+	r.Post("/invite/{token}", u.open(u.acceptInvite))
+	r.Get("/sso", u.open(u.ssoDoor))
+	r.Get("/sso/{org}", u.open(u.startSSO))
+	r.Get("/sso/{org}/callback", u.open(u.finishSSO))
+	r.Get("/account/security", u.page(u.security))
+	r.Post("/account/security", u.page(u.changeSecurity))
+	r.Post("/account/passkeys/begin", u.page(u.beginPasskey))
+	r.Post("/account/passkeys/finish", u.page(u.finishPasskey))
+	r.Get("/account/sessions", u.page(u.sessions))
+	r.Post("/account/sessions", u.page(u.changeSessions))
+	r.Get("/account/tokens", u.page(u.myTokens))
+	r.Post("/account/tokens", u.page(u.changeMyTokens))
+	r.Get("/docs/api", u.page(u.apiReference))
+	r.Get("/docs/api/openapi.yaml", u.page(u.apiContract))
+	r.Get("/orgredirect/organizations/{slug}/settings/auth-tokens", u.page(u.tokenDoor))
 	r.Get("/", u.page(u.filteredHome))
 	r.Get("/account", u.page(u.account))
 	r.Post("/account", u.page(u.saveAccount))
@@ -141,6 +176,19 @@ func (u *UI) routes() http.Handler {
 		r.Post("/alerts/destinations/{destination}", u.page(u.changeDestination))
 		r.Get("/alerts/{rule}", u.page(u.rule))
 		r.Post("/alerts/{rule}", u.page(u.changeRule))
+		r.Get("/settings", u.page(u.general))
+		r.Post("/settings", u.page(u.changeGeneral))
+		r.Get("/settings/members", u.page(u.members))
+		r.Post("/settings/members", u.page(u.changeMembers))
+		r.Get("/settings/teams", u.page(u.teams))
+		r.Post("/settings/teams", u.page(u.changeTeams))
+		r.Get("/settings/teams/{team}", u.page(u.team))
+		r.Post("/settings/teams/{team}", u.page(u.changeTeam))
+		r.Get("/settings/tokens", u.page(u.orgTokens))
+		r.Post("/settings/tokens", u.page(u.changeOrgTokens))
+		r.Get("/settings/sso", u.page(u.sso))
+		r.Post("/settings/sso", u.page(u.changeSSO))
+		r.Get("/settings/audit", u.page(u.auditLog))
 	})
 	// Addresses that Sentry's clients and people's notes contain.
 	r.Get("/organizations/{org}/issues", u.page(u.orgHome))

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -14,6 +16,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/httpx"
+	"github.com/tocsin-dev/tocsin/internal/web/audit"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/assets"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
@@ -31,7 +34,12 @@ type visit struct {
 	principal   *account.Principal
 	memberships []account.Membership
 	settings    account.Settings
-	filters     *filters // on pages that read them
+	filters     *filters           // on pages that read them
+	here        account.Membership // of the organization that the page is about
+	hasFactor   bool
+
+	status int        // of the answer; 0: success
+	note   audit.Note // what the handler knows of what it changed
 }
 
 // handler answers a visit or returns why it could not; then it has written nothing.
@@ -70,27 +78,131 @@ func (u *UI) page(h handler) http.HandlerFunc {
 			}
 			return v.redirect("/login?next=" + url.QueryEscape(v.r.URL.RequestURI()))
 		}
-		return h(v)
+		if away, err := v.detour(); away || err != nil {
+			return err
+		}
+		if err := v.mayChange(); err != nil {
+			return err
+		}
+		if err := h(v); err != nil {
+			return err
+		}
+		v.record()
+		return nil
 	})
 }
+
+// detour leads readers elsewhere who have to do something before they may see an organization:
+// sign in at its provider, or set up a second factor.
+func (v *visit) detour() (away bool, err error) {
+	if chi.URLParam(v.r, "org") == "" {
+		return false, nil
+	}
+	vouched := v.ui.logins.GetInt64(v.r.Context(), keyOrg) != 0
+	switch m := v.here; {
+	case m.SSORequired && !vouched && m.Role != account.RoleOwner: // owners may mend a provider that broke
+		return true, v.redirect("/sso/" + url.PathEscape(m.Organization.Slug) + "?next=" + url.QueryEscape(v.r.URL.RequestURI()))
+	case m.NeedsFactor && !vouched && !v.hasFactor:
+		v.notify(view.Notice{Text: m.Organization.Name + " asks for a second factor. Set one up to go on.", Bad: true})
+		return true, v.redirect("/account/security")
+	}
+	return false, nil
+}
+
+// mayChange refuses every change to readers whose role only reads, whatever page it is asked of.
+// What an account keeps for itself is not the organization's, and stays open to them.
+func (v *visit) mayChange() error {
+	if v.r.Method == http.MethodGet || v.r.Method == http.MethodHead || chi.URLParam(v.r, "org") == "" || v.principal.Role != account.RoleViewer {
+		return nil
+	}
+	pattern := chi.RouteContext(v.r.Context()).RoutePattern()
+	if ownChoices[pattern] || pattern == "/o/{org}/settings/members" && v.leaves() {
+		return nil
+	}
+	return fault.New(fault.Denied, "Your role reads and changes nothing. Ask an owner or manager for another one.")
+}
+
+// ownChoices are the routes below an organization that change what is the reader's own.
+var ownChoices = map[string]bool{"/o/{org}/filters": true, "/o/{org}/views": true, "/o/{org}/star": true}
+
+// leaves reports whether a form takes its sender out of the organization.
+func (v *visit) leaves() bool {
+	return v.parseForm() == nil && v.r.PostFormValue("do") == "remove" && v.r.PostFormValue("member") == idText(v.principal.UserID())
+}
+
+// record writes what the reader changed into the audit log.
+func (v *visit) record() {
+	if v.r.Method == http.MethodGet || v.r.Method == http.MethodHead || v.status >= http.StatusBadRequest {
+		return
+	}
+	pattern := chi.RouteContext(v.r.Context()).RoutePattern()
+	n := v.note
+	if ownChoices[pattern] || pattern == "/account/look" {
+		return
+	}
+	if n.Event == "" {
+		n.Event = audit.EventOf(v.r.Method, pattern, v.r.PostFormValue("do"))
+	}
+	if n.Target == "" {
+		n.Target = audit.TargetOf(pattern, v.param)
+	}
+	if n.Data == nil && v.r.PostForm != nil {
+		n.Data = make(map[string]any, len(v.r.PostForm))
+		for name, values := range v.r.PostForm {
+			n.Data[name] = strings.Join(values, ", ")
+		}
+	}
+	v.ui.trail().Record(v.r.Context(), v.r, v.principal, n)
+}
+
+func (u *UI) trail() audit.Trail { return audit.Trail{Store: u.Store} }
+
+// session finds out who is signed in with the request's cookie, and where they may go: a login that
+// an organization's provider vouched for leads to that organization alone. known is false when
+// there is no login, or it was ended.
+func (u *UI) session(r *http.Request) (p person, known bool, err error) {
+	ctx := r.Context()
+	id := u.logins.GetInt64(ctx, keyUser)
+	if id == 0 {
+		return p, false, nil
+	}
+	p, err = u.people.find(ctx, u.Store, id)
+	if fault.KindOf(err) == fault.Unknown && err != nil {
+		return p, false, nil
+	}
+	if err != nil {
+		return p, false, err
+	}
+	login := u.logins.GetInt64(ctx, keyLogin)
+	at := slices.IndexFunc(p.logins, func(l account.Login) bool { return l.ID == login })
+	if at < 0 || !p.user.Active || fingerprint(p.user.PasswordHash) != u.logins.GetString(ctx, keyPassword) {
+		return p, false, nil
+	}
+	if seen := p.logins[at].LastSeenAt; time.Since(seen) > seenEvery {
+		if err := u.Store.SeenLogin(ctx, login, audit.Address(r)); err != nil {
+			return p, false, err
+		}
+		u.people.forget(id)
+	}
+	if org := u.logins.GetInt64(ctx, keyOrg); org != 0 {
+		p.memberships = slices.DeleteFunc(slices.Clone(p.memberships), func(m account.Membership) bool { return m.Organization.ID != org })
+	}
+	return p, true, nil
+}
+
+// seenEvery is how often the use of a login is noted.
+const seenEvery = 5 * time.Minute
 
 // identify finds out who is there. fault.Unknown: the path names an organization that they do not
 // belong to.
 func (v *visit) identify() (signedIn bool, err error) {
 	ctx := v.r.Context()
-	id := v.ui.logins.GetInt64(ctx, keyUser)
-	if id == 0 {
-		return false, nil
-	}
-	p, err := v.ui.people.find(ctx, v.ui.Store, id)
-	if fault.KindOf(err) == fault.Unknown && err != nil {
-		return false, v.ui.logins.Destroy(ctx)
-	}
-	if err != nil {
+	p, known, err := v.ui.session(v.r)
+	if err != nil || !known {
+		if err == nil && v.ui.logins.GetInt64(ctx, keyUser) != 0 {
+			err = v.ui.logins.Destroy(ctx)
+		}
 		return false, err
-	}
-	if !p.user.Active || fingerprint(p.user.PasswordHash) != v.ui.logins.GetString(ctx, keyPassword) {
-		return false, v.ui.logins.Destroy(ctx)
 	}
 	v.memberships, v.settings = p.memberships, p.settings
 	if _, err := v.r.Cookie(lookCookie); err != nil {
@@ -105,8 +217,11 @@ func (v *visit) identify() (signedIn bool, err error) {
 	}
 	for _, m := range p.memberships {
 		if name == "" || m.Organization.Slug == name {
-			v.principal = &account.Principal{User: &p.user, Organization: m.Organization, Role: m.Role, Scopes: m.Role.Scopes()}
+			v.principal = &account.Principal{User: &p.user, Organization: m.Organization, Role: m.Role, Scopes: m.Role.Scopes(), Projects: m.Projects}
 			v.base.Viewer.Org, v.base.Viewer.OrgName = m.Organization.Slug, m.Organization.Name
+			// From here on the store shows no project that is out of the reader's reach.
+			v.r = v.r.WithContext(account.WithPrincipal(ctx, v.principal))
+			v.hasFactor, v.here = p.hasFactor, m
 			return true, nil
 		}
 	}
@@ -148,6 +263,7 @@ func (v *visit) render(status int, title string, draw func(view.Page) component)
 		return fault.Wrap(err, fault.Internal, "draw the page")
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	v.status = status
 	v.w.WriteHeader(status)
 	_, _ = v.w.Write(buf.Bytes()) // the reader may have gone
 	return nil

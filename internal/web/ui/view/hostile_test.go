@@ -141,7 +141,7 @@ var elements = func() map[string]bool {
 	set := map[string]bool{}
 	for e := range strings.FieldsSeq(`html head meta title link script body a nav main header div span p h1 h2 h3 form input label button select option
 		details summary ul ol li table thead tbody tr th td pre code svg path rect g time dl dt dd aside section article figure figcaption
-		strong b i br noscript mark x-copy x-list x-event x-wait x-zone x-crumbs x-json x-palette x-search x-histogram textarea kbd dialog fieldset legend`) {
+		strong b i br noscript mark x-copy x-list x-event x-wait x-zone x-passkey x-crumbs x-json x-palette x-search x-histogram textarea kbd dialog fieldset legend`) {
 		set[e] = true
 	}
 	return set

@@ -102,7 +102,15 @@ func Login(p Page, v LoginPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "> <label for=\"password\">Password</label> <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required maxlength=\"1024\"> <button class=\"primary\">Sign in</button></form><p class=\"muted small\">The first account is printed at the first start and kept in <code>bootstrap.json</code> in the data folder.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "> <label for=\"password\">Password</label> <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required maxlength=\"1024\"> <button class=\"primary\">Sign in</button></form>")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = passkeyButton(v.Next).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, " <p class=\"small\"><a href=\"/forgot\">Forgotten the password?</a></p><details class=\"small\"><summary>Single sign-on</summary><form method=\"get\" action=\"/sso\" class=\"row-form\"><div><label for=\"sso-org\">Organization</label><input id=\"sso-org\" name=\"org\" required maxlength=\"50\" spellcheck=\"false\"></div><button>Go on</button></form></details><p class=\"muted small\">The first account is printed at the first start and kept in <code>bootstrap.json</code> in the data folder.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

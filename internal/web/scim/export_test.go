@@ -1,0 +1,4 @@
+package scim
+
+// ParseFilter is parseFilter.
+var ParseFilter = parseFilter
