@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"strconv"
 	"strings"
@@ -10,7 +11,7 @@ import (
 
 // What one event's properties may hold.
 const (
-	maxProperties       = 250
+	maxProperties       = 250 // fewer than places of slots can count
 	maxPropertyFrames   = 40  // of each trace, the newest
 	maxPropertyBytes    = 200 // of a value; longer ones are cut
 	maxPropertyKeyBytes = 120
@@ -27,9 +28,11 @@ var volatile = map[string]bool{
 
 // properties collects key and value once each.
 type properties struct {
-	list []Pair
-	seen map[Pair]struct{}
+	list  []Pair
+	slots [2 * 256]uint8 // places of pairs in list, counted from 1, by their hashes; at most half are taken
 }
+
+var propertySeed = maphash.MakeSeed()
 
 func (p *properties) add(key, value string) {
 	if value == "" || len(key) > maxPropertyKeyBytes || len(p.list) >= maxProperties {
@@ -38,12 +41,15 @@ func (p *properties) add(key, value string) {
 	if len(value) > maxPropertyBytes {
 		value = strings.ToValidUTF8(value[:maxPropertyBytes], "")
 	}
-	pair := Pair{key, value}
-	if _, have := p.seen[pair]; have {
-		return
+	const mask = uint64(len(p.slots) - 1)
+	slot := (maphash.String(propertySeed, value) ^ uint64(len(key))) & mask
+	for ; p.slots[slot] != 0; slot = (slot + 1) & mask {
+		if have := &p.list[p.slots[slot]-1]; have.Value == value && have.Key == key {
+			return
+		}
 	}
-	p.seen[pair] = struct{}{}
-	p.list = append(p.list, pair)
+	p.list = append(p.list, Pair{key, value})
+	p.slots[slot] = uint8(len(p.list))
 }
 
 func (p *properties) number(key string, n int) {
@@ -63,7 +69,7 @@ func (p *properties) truth(key string, b *bool) {
 // plain members of every context as name.member. A key may have several values. Values that differ
 // with every event are left out, the trace id aside.
 func (e *Event) Properties() []Pair {
-	p := &properties{seen: make(map[Pair]struct{}, 48)}
+	p := &properties{list: make([]Pair, 0, 96)}
 	for i := range e.Exceptions {
 		x := &e.Exceptions[i]
 		p.add("error.type", x.Type)

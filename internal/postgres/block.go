@@ -55,7 +55,11 @@ func appendBlock(dst, raw []byte, payloads [][]byte, e *blockEncoder) (block, sc
 	dst = append(dst, blockVersion)
 	dst = binary.AppendUvarint(dst, uint64(id))
 	dst = binary.AppendUvarint(dst, uint64(len(payloads)))
-	raw = raw[:0]
+	total := 0
+	for _, p := range payloads {
+		total += len(p)
+	}
+	raw = slices.Grow(raw[:0], total)
 	for _, p := range payloads {
 		dst = binary.AppendUvarint(dst, uint64(len(p)))
 		raw = append(raw, p...)

@@ -173,10 +173,14 @@ func (r *recording) queueOwnership(b *pgx.Batch, st *Store) {
 // assignOwner finds whom the rules name for a new issue, and assigns it when the project wants that.
 func (r *recording) assignOwner(s *sighted, rec *Record) (acts []issue.Activity) {
 	o := r.owners[s.Project]
-	if o == nil || rec.Event == nil {
+	if o == nil {
 		return nil
 	}
-	actors, integration, rule := o.Owner(o.raw, o.file, ownership.FactsOf(rec.Event))
+	ev, err := event.Decode(rec.Payload) // few events make an issue: keeping all of them decoded costs more
+	if err != nil {
+		return nil
+	}
+	actors, integration, rule := o.Owner(o.raw, o.file, ownership.FactsOf(ev))
 	if s.owners = actors; len(actors) > 0 && o.AutoAssignment == ownership.AssignOwner {
 		s.state, acts = s.state.AssignBy(actors[0], integration, rule)
 	}

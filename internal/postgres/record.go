@@ -44,9 +44,8 @@ type Record struct {
 	// FormerHashes are those under the version of grouping before: they find an issue that none of
 	// Hashes does, and join an issue that is made.
 	FormerHashes [][16]byte
-	Thinning     Thinning     // by which the project keeps fewer than it counts
-	Payload      []byte       // canonical JSON
-	Event        *event.Event // what Payload was made of; ownership rules look at it, nil: at nothing
+	Thinning     Thinning // by which the project keeps fewer than it counts
+	Payload      []byte   // canonical JSON
 }
 
 // Recorded is what became of a batch.

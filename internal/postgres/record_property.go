@@ -3,7 +3,6 @@ package postgres
 import (
 	"cmp"
 	"hash/maphash"
-	"maps"
 	"slices"
 	"sync"
 
@@ -15,59 +14,65 @@ import (
 // What is kept of properties, and remembered of what is kept.
 const (
 	maxPropertyValues = 200     // of one key of an issue, about: each process counts for itself
-	maxKnown          = 200_000 // properties remembered as stored
+	knownProperties   = 1 << 19 // properties remembered as stored, 8 bytes each
+	countedKeys       = 1 << 17 // keys of issues whose values are counted, 8 bytes each
 )
 
 // propertyMemory knows properties that are stored, since events of an issue repeat each other: in
-// the long run a batch brings no new ones, and costs no statement. The zero value is ready; it is
-// safe for concurrent use.
+// the long run a batch brings no new ones, and costs no statement. What it forgets is stored once
+// more, which changes nothing. The zero value is ready; it is safe for concurrent use.
 type propertyMemory struct {
 	mu     sync.Mutex
 	seed   maphash.Seed
-	known  map[uint64]struct{}
-	values map[uint64]int // by issue and key
+	known  hashSet
+	values hashCounts // by issue and key
 }
 
 // property is one value of a key that events of an issue had.
 type property struct {
 	issueRef
 	event.Pair
+	hash    uint64 // of all of it
+	keyHash uint64 // of all but the value
 }
 
-// fresh returns those that are not known to be stored, leaving out values of keys that have
-// enough.
-func (m *propertyMemory) fresh(all []property) []property {
+// fresh returns the properties of the issues' records that are not known to be stored, once each
+// and in order, leaving out values of keys that have enough.
+func (m *propertyMemory) fresh(issues map[issueRef]*sighted) []property {
+	var list []property
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.known == nil || len(m.known) > maxKnown {
-		m.seed, m.known, m.values = maphash.MakeSeed(), make(map[uint64]struct{}), make(map[uint64]int)
+	if m.known.slots == nil {
+		m.seed, m.known, m.values = maphash.MakeSeed(), newHashSet(knownProperties), newHashCounts(countedKeys)
 	}
-	kept := all[:0]
-	for _, p := range all {
-		if _, known := m.known[maphash.Comparable(m.seed, p)]; !known && m.values[m.ofKey(p)] < maxPropertyValues {
-			kept = append(kept, p)
+	queued := make(map[uint64]struct{})
+	for ref, s := range issues {
+		ofIssue := mixHashes(uint64(ref.project), uint64(ref.id))
+		for _, rec := range s.records {
+			for _, pair := range rec.Properties {
+				ofKey := mixHashes(ofIssue, maphash.String(m.seed, pair.Key))
+				hash := mixHashes(ofKey, maphash.String(m.seed, pair.Value))
+				if m.known.has(hash) || m.values.of(ofKey) >= maxPropertyValues {
+					continue
+				}
+				if _, have := queued[hash]; !have {
+					queued[hash] = struct{}{}
+					list = append(list, property{ref, pair, hash, ofKey})
+				}
+			}
 		}
 	}
-	return kept
-}
-
-func (m *propertyMemory) ofKey(p property) uint64 {
-	p.Value = ""
-	return maphash.Comparable(m.seed, p)
+	m.mu.Unlock()
+	slices.SortFunc(list, compareProperties)
+	return list
 }
 
 // stored remembers what was committed.
 func (m *propertyMemory) stored(list []property) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, p := range list {
-		if m.known == nil {
-			return
-		}
-		h := maphash.Comparable(m.seed, p)
-		if _, known := m.known[h]; !known {
-			m.known[h] = struct{}{}
-			m.values[m.ofKey(p)]++
+	for i := range list {
+		if m.known.add(list[i].hash) {
+			m.values.add(list[i].keyHash)
 		}
 	}
 }
@@ -80,15 +85,7 @@ const sqlInsertProperties = `
 // queueProperties stores what searches can name of the new events, each value once, in order of
 // their keys.
 func (r *recording) queueProperties(b *pgx.Batch) {
-	seen := make(map[property]struct{})
-	for ref, s := range r.issues {
-		for _, rec := range s.records {
-			for _, pair := range rec.Properties {
-				seen[property{ref, pair}] = struct{}{}
-			}
-		}
-	}
-	r.properties = r.memory.fresh(slices.SortedFunc(maps.Keys(seen), compareProperties))
+	r.properties = r.memory.fresh(r.issues)
 	n := len(r.properties)
 	if n == 0 {
 		return

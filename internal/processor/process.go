@@ -211,7 +211,7 @@ func (s *Service) record(ctx context.Context, raw *event.Raw, buf *[]byte) (post
 		Category: category(raw), Type: ev.Type, Level: ev.Level, Platform: ev.Platform, Logger: ev.Logger, Release: ev.Release,
 		Environment: ev.Environment, Metadata: ev.Metadata(), Unhandled: ev.Unhandled(), UserKey: ev.User.Key(), Tags: ev.Tags,
 		Properties: ev.Properties(),
-		Hashes:     make([][16]byte, len(groups.Hashes)), Thinning: rules.thinning, Payload: (*buf)[start:len(*buf):len(*buf)], Event: ev,
+		Hashes:     make([][16]byte, len(groups.Hashes)), Thinning: rules.thinning, Payload: (*buf)[start:len(*buf):len(*buf)],
 	}
 	if rec.OccurredAt.IsZero() {
 		rec.OccurredAt = rec.ReceivedAt
