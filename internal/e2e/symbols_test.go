@@ -132,6 +132,9 @@ func TestUploadedSourceMapsMakeStacksReadable(t *testing.T) {
 			if printed := in.cli(t, program, "sourcemaps", "upload", "--wait", out); !strings.Contains(printed, "artifact bundle") {
 				t.Errorf("the upload printed %s", printed)
 			}
+			if printed := run(t, "jobs", "start", "symbolicate", "--wait", "--data", in.data); !strings.Contains(printed, "done, events: ") || !strings.Contains(printed, `"changed": 1`) {
+				t.Errorf("the job printed %s", printed)
+			}
 			for when, id := range map[string]string{"the older event": early, "the next event": buy(t, shop, in.DSN)} {
 				frame := in.lastFrame(t, id)
 				if !strings.Contains(frame, "browser.js") || !strings.Contains(frame, "item.price.amount") {

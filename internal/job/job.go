@@ -33,7 +33,7 @@ func (k Kind) Cancellable() bool { return k != Merge && k != Unmerge }
 // to issues.
 func (k Kind) Startable() bool {
 	switch k {
-	case Regroup, Export, Erase:
+	case Regroup, Export, Erase, Symbolicate:
 		return true
 	}
 	return false
@@ -66,6 +66,7 @@ type Args struct {
 	Hashes  []string `json:"hashes,omitempty"` // that leave an issue
 	User    string   `json:"user,omitempty"`   // "id:42", "email:a@example.org", "username:ann", "ip:10.0.0.1"
 	Discard bool     `json:"discard,omitempty"`
+	Regroup bool     `json:"regroup,omitempty"` // what was symbolicated is grouped anew
 }
 
 // Job is one piece of work.

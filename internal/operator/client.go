@@ -58,7 +58,7 @@ func (r *Remote) call(ctx context.Context, method, path string, query url.Values
 	if err != nil {
 		return "", err
 	}
-	if res.StatusCode != http.StatusOK {
+	if res.StatusCode/100 != 2 {
 		return "", remoteError(res.StatusCode, answer)
 	}
 	return nextCursor(res.Header.Get("Link")), json.Unmarshal(answer, into)

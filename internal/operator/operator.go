@@ -25,6 +25,7 @@ type CLI struct {
 	Bootstrap Bootstrap   `cmd:"" help:"Make the first organization, project, owner and API token in a database that has none."`
 	Bindings  BindingsCmd `cmd:"" help:"Show and apply who may call and publish what."`
 	DLQ       DLQCmd      `cmd:"" name:"dlq" help:"Look at, try, replay and discard messages that could not be handled."`
+	Jobs      JobsCmd     `cmd:"" help:"List, start, follow and cancel long work: symbolicating, grouping, exporting and erasing stored events."`
 	Queue     QueueCmd    `cmd:"" help:"Look at, pause and resume the queues."`
 	Doctor    DoctorCmd   `cmd:"" help:"Check a running installation for what operators forget, and say what to do; exit 1 when something must be done."`
 	Backup    BackupCmd   `cmd:"" help:"Save a running installation into a folder."`

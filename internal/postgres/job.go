@@ -91,7 +91,10 @@ const sqlCurrentXid = `select pg_current_xact_id()::text::bigint`
 // arguments do not suit it. fault.Limited: the project has too many jobs.
 func (st *Store) StartJob(ctx context.Context, project int64, kind job.Kind, args job.Args, user int64) (job.Job, error) {
 	if !kind.Startable() {
-		return job.Job{}, fault.New(fault.Invalid, "%.40q is no kind of job that can be started; regroup, export and erase are", kind)
+		return job.Job{}, fault.New(fault.Invalid, "%.40q is no kind of job that can be started; regroup, export, erase and symbolicate are", kind)
+	}
+	if args.Regroup && kind != job.Symbolicate {
+		return job.Job{}, fault.New(fault.Invalid, "only symbolicate regroups afterwards")
 	}
 	if args.User != "" || kind == job.Erase {
 		if _, _, err := job.ParseUser(args.User); err != nil {

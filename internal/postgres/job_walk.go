@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -159,7 +160,8 @@ func isUser(u *event.User, field, value string) bool {
 	return value == map[string]string{"id": u.ID, "email": u.Email, "username": u.Username, "ip": u.IPAddress}[field]
 }
 
-// symbolicateStep maps the frames of some events anew.
+// symbolicateStep maps the frames of some events anew. Their issues stay as they are; grouping is a
+// job of its own, which this one starts at its end if asked to.
 func (w *jobWork) symbolicateStep(ctx context.Context) error {
 	if w.tools.Symbolicate == nil {
 		return fault.New(fault.Unavailable, "nothing here can map frames")
@@ -170,7 +172,7 @@ func (w *jobWork) symbolicateStep(ctx context.Context) error {
 		return err
 	}
 	if len(places) == 0 {
-		return w.commit(ctx, func(pgx.Tx) error { return w.finish(map[string]any{"events": w.Done, "changed": w.state.Block}) })
+		return w.commit(ctx, func(tx pgx.Tx) error { return w.finishSymbolicate(ctx, tx) })
 	}
 	events, err := w.decode(ctx, places)
 	if err != nil {
@@ -182,14 +184,14 @@ func (w *jobWork) symbolicateStep(ctx context.Context) error {
 		if ev == nil {
 			continue
 		}
-		changed, err := w.tools.Symbolicate(ctx, w.Project, ev)
+		mapped, err := w.tools.Symbolicate(ctx, w.Project, ev)
 		if err != nil {
 			w.state = before
 			return err
 		}
-		if changed {
+		if mapped != nil {
 			w.state.Block++
-			replace(fresh, places[i], ev.AppendJSON(nil))
+			replace(fresh, places[i], mapped.AppendJSON(nil))
 		}
 	}
 	blocks, err := w.replacePayloads(ctx, fresh)
@@ -202,6 +204,18 @@ func (w *jobWork) symbolicateStep(ctx context.Context) error {
 		w.state = before
 	}
 	return err
+}
+
+func (w *jobWork) finishSymbolicate(ctx context.Context, tx pgx.Tx) error {
+	result := map[string]any{"events": w.Done, "changed": w.state.Block}
+	if w.Args.Regroup && w.state.Block > 0 {
+		id, err := insertJob(ctx, tx, w.Project, job.Regroup, job.Args{Issues: w.Args.Issues}, jobState{Until: w.state.Until}, w.CreatedBy)
+		if err != nil {
+			return err
+		}
+		result["regroupJob"] = strconv.FormatInt(id, 10)
+	}
+	return w.finish(result)
 }
 
 func replace(fresh map[blockKey]map[int16][]byte, p storedPlace, payload []byte) {

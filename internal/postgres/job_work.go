@@ -26,8 +26,9 @@ type JobTools struct {
 	// Put stores a blob of a project and returns its key; Delete removes one.
 	Put    func(ctx context.Context, project int64, at time.Time, data []byte) (string, error)
 	Delete func(ctx context.Context, key string) error
-	// Symbolicate maps the frames of a stored event anew and reports whether anything changed.
-	Symbolicate func(ctx context.Context, project int64, ev *event.Event) (bool, error)
+	// Symbolicate maps the frames of a stored event anew and returns it as it is to be stored; nil
+	// when nothing changed.
+	Symbolicate func(ctx context.Context, project int64, ev *event.Event) (*event.Event, error)
 }
 
 // jobWork is a job in the hands of a worker.
@@ -57,7 +58,7 @@ const (
 		update jobs j set status = 1, started_at = coalesce(j.started_at, now()), fence = j.fence + 1, leased_until = now() + @lease::interval
 		from (select project_id, id from jobs where status in (0, 1) and leased_until <= now() order by turn_at limit 1 for update skip locked) as d
 		where j.project_id = d.project_id and j.id = d.id
-		returning j.project_id, j.id, j.kind, j.args, j.state, j.done, j.total, j.result, j.cancel, j.fence, j.failures`
+		returning j.project_id, j.id, j.kind, j.args, j.state, j.done, j.total, j.result, j.cancel, j.fence, j.failures, coalesce(j.created_by, 0)`
 
 	sqlSaveJob = `
 		update jobs set state = @state, done = @done, total = @total, result = @result, status = @status::smallint, problem = @problem, failures = 0,
@@ -106,7 +107,7 @@ func (st *Store) claimJob(ctx context.Context, tools *JobTools) (*jobWork, error
 	w.Status = job.Running
 	var args, state []byte
 	err := st.db.QueryRow(ctx, sqlClaimJob, pgx.StrictNamedArgs{"lease": jobLease}).Scan(&w.Project, &w.ID, &w.Kind, &args, &state, &w.Done, &w.Total,
-		&w.Result, &w.Cancel, &w.fence, &w.failures)
+		&w.Result, &w.Cancel, &w.fence, &w.failures, &w.CreatedBy)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}

@@ -18,7 +18,7 @@ const (
 // work does chunks of jobs, whose turn it is. What a worker leaves undone when it dies, another
 // takes up from the last chunk.
 func (s *Service) work(ctx context.Context) error {
-	tools := &postgres.JobTools{Put: s.blobs.Put, Delete: s.blobs.Delete}
+	tools := &postgres.JobTools{Put: s.blobs.Put, Delete: s.blobs.Delete, Symbolicate: s.symbols.Again}
 	for ctx.Err() == nil {
 		worked, err := s.store.WorkJob(ctx, tools, jobTurn)
 		if err != nil {

@@ -6,18 +6,18 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/event"
 )
 
-// AsCame is a copy of an event with the stack traces as they came, before any frame was resolved.
+// AsCame is a copy of an event with the stack traces as they came, before any frame was resolved here.
 func AsCame(ev *event.Event) *event.Event {
 	out := *ev
 	out.Exceptions = append([]event.Exception(nil), ev.Exceptions...)
 	for i := range out.Exceptions {
-		if x := &out.Exceptions[i]; x.RawStacktrace != nil {
+		if x := &out.Exceptions[i]; x.RawStacktrace != nil && resolvedIn(x.Stacktrace) > 0 {
 			x.Stacktrace, x.RawStacktrace = x.RawStacktrace, nil
 		}
 	}
 	out.Threads = append([]event.Thread(nil), ev.Threads...)
 	for i := range out.Threads {
-		if t := &out.Threads[i]; t.RawStacktrace != nil {
+		if t := &out.Threads[i]; t.RawStacktrace != nil && resolvedIn(t.Stacktrace) > 0 {
 			t.Stacktrace, t.RawStacktrace = t.RawStacktrace, nil
 		}
 	}

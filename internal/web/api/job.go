@@ -21,7 +21,7 @@ func jobShape(j job.Job) object {
 	o := object{
 		"id": id(j.ID), "kind": j.Kind, "status": j.Status.String(), "done": j.Done, "total": j.Total, "result": j.Result, "problem": maybe(j.Problem),
 		"cancelRequested": j.Cancel, "cancellable": !j.Status.Over() && j.Kind.Cancellable(), "issues": texts(j.Args.Issues), "target": nil,
-		"hashes": append([]string{}, j.Args.Hashes...), "user": maybe(j.Args.User), "discard": j.Args.Discard, "createdBy": nil,
+		"hashes": append([]string{}, j.Args.Hashes...), "user": maybe(j.Args.User), "discard": j.Args.Discard, "regroup": j.Args.Regroup, "createdBy": nil,
 		"dateCreated": utc(j.CreatedAt), "dateStarted": maybeTime(j.StartedAt), "dateFinished": maybeTime(j.FinishedAt),
 	}
 	if j.Args.Target != 0 {
@@ -71,9 +71,10 @@ func (s *Service) jobs(w http.ResponseWriter, r *request) error {
 
 // jobBody starts a job.
 type jobBody struct {
-	Kind   job.Kind `json:"kind"`
-	Issues []string `json:"issues"` // ids; all of the project without any
-	User   string   `json:"user"`
+	Kind    job.Kind `json:"kind"`
+	Issues  []string `json:"issues"` // ids; all of the project without any
+	User    string   `json:"user"`
+	Regroup bool     `json:"regroup"` // after symbolicate
 }
 
 // startJob answers POST …/jobs/ with the job.
@@ -87,9 +88,12 @@ func (s *Service) startJob(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if !b.Kind.Startable() {
-		return fieldError{"kind", "Must be one of regroup, export and erase."}
+		return fieldError{"kind", "Must be one of regroup, export, erase and symbolicate."}
 	}
-	args := job.Args{User: b.User}
+	if b.Regroup && b.Kind != job.Symbolicate {
+		return fieldError{"regroup", "Only for symbolicate; start a job of kind regroup."}
+	}
+	args := job.Args{User: b.User, Regroup: b.Regroup}
 	if args.Issues, err = s.issuesOfProject(r, p, b.Issues); err != nil {
 		return err
 	}

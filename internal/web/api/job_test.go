@@ -14,7 +14,7 @@ import (
 // work does every job there is.
 func (w *world) work() {
 	w.t.Helper()
-	tools := &postgres.JobTools{Put: w.blobs.Put, Delete: w.blobs.Delete}
+	tools := &postgres.JobTools{Put: w.blobs.Put, Delete: w.blobs.Delete, Symbolicate: w.symbols.Again}
 	for w.scalar("select count(*) from jobs where status in (0, 1)") > 0 {
 		worked, err := w.st.WorkJob(w.t.Context(), tools, 10*time.Second)
 		if err != nil {

@@ -127,9 +127,12 @@ func (w *world) uploadBundle(data []byte, more string) (state, detail string) {
 }
 
 // minifiedEvent stores an event whose stack is of the recorded script.
-func (w *world) minifiedEvent(text string) event.ID {
+func (w *world) minifiedEvent(text string) event.ID { return w.minifiedEvents(text, 1) }
+
+// minifiedEvents records events with a frame of a minified script and returns the first one's id.
+func (w *world) minifiedEvents(text string, n int) event.ID {
 	w.t.Helper()
-	w.record(1, text, 1, func(doc map[string]any) {
+	w.record(1, text, n, func(doc map[string]any) {
 		doc["platform"], doc["release"], doc["dist"] = "javascript", "shop@2.4.1", "web-87"
 		doc["exception"] = map[string]any{"values": []any{map[string]any{"type": "TypeError", "value": text, "stacktrace": map[string]any{"frames": []any{
 			map[string]any{"function": "o.greeting", "abs_path": "http://localhost:9200/assets/app.min.js", "filename": "/assets/app.min.js", "lineno": 3, "colno": 405, "in_app": true}}}}}}

@@ -43,6 +43,7 @@ type world struct {
 	token   string
 	blobs   blob.Store
 	files   blob.Store
+	symbols *symbol.Service
 	chunks  blob.Store
 	key     string // public key of project 1
 	asked   []any  // what the notifier was asked
@@ -71,8 +72,8 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.desk = desk
-	w.service = api.New(api.Options{Desk: desk, Store: w.st, Blobs: w.blobs, Files: w.files, Chunks: w.chunks, Symbols: symbol.New(w.st, w.files, symbol.Config{}), BaseURL: baseURL, Release: "test", Key: sealer,
+	w.desk, w.symbols = desk, symbol.New(w.st, w.files, symbol.Config{})
+	w.service = api.New(api.Options{Desk: desk, Store: w.st, Blobs: w.blobs, Files: w.files, Chunks: w.chunks, Symbols: w.symbols, BaseURL: baseURL, Release: "test", Key: sealer,
 		TestRule: func(_ context.Context, q alert.TestRequest) (alert.TestResult, error) {
 			w.asked = append(w.asked, q)
 			return alert.TestResult{Delivery: 7, State: alert.DeliverySent, Attempt: alert.Attempt{Number: 1, StartedAt: noon, Status: 200}}, nil
