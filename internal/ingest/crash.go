@@ -166,17 +166,18 @@ func lastTime(list []any) string {
 // none. An event that cannot be read stays as it is.
 func withCrash(env *envelope.Envelope, maxBytes int64) {
 	var dump *minidump.Dump
-	main := -1
+	main, found := -1, false
 	for i := range env.Items {
 		it := &env.Items[i]
 		if it.Type == "event" && main < 0 {
 			main = i
 		}
-		if it.Type == event.ItemAttachment && it.AttachmentType == typeMinidump && dump == nil {
+		if it.Type == event.ItemAttachment && it.AttachmentType == typeMinidump && !found {
 			dump, _ = minidump.Parse(it.Payload) // nil when it is none
+			found = true
 		}
 	}
-	if dump == nil {
+	if !found {
 		return
 	}
 	doc := document{}
@@ -188,9 +189,11 @@ func withCrash(env *envelope.Envelope, maxBytes int64) {
 	}
 	describe(doc, dump)
 	payload := encodeDoc(doc)
-	if int64(len(payload)) > maxBytes {
-		delete(doc, "debug_meta")
-		payload = encodeDoc(doc)
+	for _, part := range []string{"threads", "debug_meta"} { // what is left out of an event that is too large
+		if int64(len(payload)) > maxBytes {
+			delete(doc, part)
+			payload = encodeDoc(doc)
+		}
 	}
 	switch {
 	case int64(len(payload)) > maxBytes:
@@ -213,19 +216,26 @@ func encodeDoc(doc document) []byte {
 // imageTypes are the kinds of loaded files by system.
 var imageTypes = map[string]string{"Windows": "pe", "macOS": "macho", "iOS": "macho"}
 
-// describe sets what a crash report knows, where the client has not said better.
+// describe sets what a crash report knows, where the client has not said better, and what is wrong
+// with it; d is nil for an attachment that is none.
 // Rule: getsentry/relay relay-server/src/utils/native.rs
 func describe(doc document, d *minidump.Dump) {
 	doc["platform"] = "native"
 	fill(doc, "level", "fatal")
+	if notes := crashNotes(d); len(notes) > 0 {
+		before, _ := doc["errors"].([]any)
+		doc["errors"] = append(notes, before...)
+	}
+	if d == nil {
+		fill(doc, "exception", document{"values": []any{document{"type": "Minidump", "value": "Invalid Minidump",
+			"mechanism": document{"type": "minidump", "handled": false, "synthetic": true}}}})
+		return
+	}
 	if _, said := doc["exception"]; !said {
-		value := document{"type": d.Reason(), "value": "Fatal Error: " + d.Reason(),
-			"mechanism": document{"type": "minidump", "handled": false, "synthetic": true, "data": document{"address": fmt.Sprintf("%#x", d.Address)}}}
-		if d.Crashed {
-			value["thread_id"] = d.Thread
-			fill(doc, "threads", document{"values": []any{document{"id": d.Thread, "crashed": true, "current": true}}})
+		doc["exception"] = document{"values": []any{crashException(d)}}
+		if threads := crashThreads(d); len(threads) > 0 {
+			fill(doc, "threads", document{"values": threads})
 		}
-		doc["exception"] = document{"values": []any{value}}
 	}
 	contexts, ok := doc["contexts"].(map[string]any)
 	if !ok {

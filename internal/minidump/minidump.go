@@ -1,5 +1,6 @@
-// Package minidump reads the facts of a crash out of the head and streams of a minidump: what was
-// raised, in which thread, on which system, and which modules were loaded. It walks no stacks.
+// Package minidump reads a crash out of the streams of a minidump: what was raised, in which thread,
+// on which system, which modules were loaded, and the calls on the stack of each thread, as far as
+// frame pointers and what looks like return addresses lead. It knows no symbols.
 //
 // Rule: https://learn.microsoft.com/windows/win32/api/minidumpapiset/ and
 // google/breakpad src/google_breakpad/common/minidump_format.h
@@ -40,10 +41,13 @@ type Dump struct {
 	Crashed   bool   // there is an exception; Code, Address and Thread are valid
 	Code      uint32
 	Flags     uint32 // the second half of the reason, where the system has one
-	Address   uint64
+	Access    Access // what was tried at Address, where the system says so
+	Address   uint64 // that could not be accessed, else of the instruction
 	Thread    uint32
-	Threads   int // how many there are
+	Threads   int      // how many there are
+	List      []Thread // those that were read, the crashed one first
 	Modules   []Module
+	Damaged   int // streams that lie outside of the dump
 }
 
 var errMagic = errors.New("no minidump")
@@ -71,17 +75,20 @@ func Parse(data []byte) (*Dump, error) {
 	if data[0] == 'P' {
 		d.order = binary.BigEndian
 	}
-	out := &Dump{}
+	out, threads := &Dump{}, &stacks{}
 	count, dir := d.u32(8), uint64(d.u32(12))
 	for i := range uint64(min(count, maxStreams)) {
 		at := dir + 12*i
 		if !d.has(at, 12) {
+			out.Damaged++
 			break
 		}
 		size, rva := uint64(d.u32(at+4)), uint64(d.u32(at+8))
 		if !d.has(rva, size) {
+			out.Damaged++
 			continue
 		}
+		threads.note(&d, d.u32(at), rva, size)
 		switch d.u32(at) {
 		case streamThreads:
 			out.Threads = int(min(d.u32(rva), maxThreads))
@@ -93,6 +100,7 @@ func Parse(data []byte) (*Dump, error) {
 			d.system(out, rva, size)
 		}
 	}
+	d.listThreads(out, threads)
 	return out, nil
 }
 
@@ -148,6 +156,10 @@ func (d *reader) exception(out *Dump, at, size uint64) {
 	}
 	out.Crashed, out.Thread = true, d.u32(at)
 	out.Code, out.Flags, out.Address = d.u32(at+8), d.u32(at+12), d.u64(at+24)
+	const accessViolation, inPageError = 0xc0000005, 0xc0000006
+	if (out.Code == accessViolation || out.Code == inPageError) && d.u32(at+32) >= 2 && size >= 56 {
+		out.Access, out.Address = accesses[d.u64(at+40)], d.u64(at+48)
+	}
 }
 
 // platforms are the systems by number.

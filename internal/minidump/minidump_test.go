@@ -111,12 +111,19 @@ func FuzzParse(f *testing.F) {
 		f.Add(crash(order, 2, 0xc0000005))
 	}
 	f.Add([]byte("MDMP" + strings.Repeat("\xff", 64)))
+	for cpu, m := range machines {
+		f.Add(threaded(cpu, map[uint64]uint64{m.pc: imageBase + 1, m.sp: stackStart, m.fp: stackStart}, []uint64{stackStart + 16, imageBase + 2, 0, imageBase + 3}))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := minidump.Parse(data)
 		if (err == nil) != minidump.Has(data) {
 			t.Fatalf("%v", err)
 		}
-		if err == nil && (len(d.Modules) > 512 || d.Threads > 10000 || d.Reason() == "") {
+		frames := 0
+		for i := 0; err == nil && i < len(d.List); i++ {
+			frames = max(frames, len(d.List[i].Frames))
+		}
+		if err == nil && (len(d.Modules) > 512 || d.Threads > 10000 || len(d.List) > 512 || frames > 128 || d.Detail() == "") {
 			t.Errorf("%+v", d)
 		}
 	})
