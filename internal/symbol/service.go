@@ -70,13 +70,14 @@ func (s *Service) Apply(ctx context.Context, ev *event.Event, revision int64) {
 		s.javascript(ctx, ev, &w, revision)
 	}
 	s.jvm(ctx, ev, revision)
+	s.native(ctx, ev, revision)
 }
 
 // Refresh does what Apply does for an event that was stored, with what was uploaded since. The event
 // stays as it was stored when that cannot be learned now. It reports whether a frame changed.
 func (s *Service) Refresh(ctx context.Context, ev *event.Event) bool {
 	w := wanted(ev)
-	if s == nil || !w.any() && len(mappingIDs(ev)) == 0 {
+	if s == nil || !w.any() && len(mappingIDs(ev)) == 0 && !hasNative(ev) {
 		return false
 	}
 	revision, err := s.store.ArtifactRevision(ctx, ev.Project)
@@ -89,5 +90,6 @@ func (s *Service) Refresh(ctx context.Context, ev *event.Event) bool {
 	}
 	ev.Errors = withoutOwn(ev.Errors)
 	changed := w.any() && s.javascript(ctx, ev, &w, revision)
-	return s.jvm(ctx, ev, revision) || changed
+	changed = s.jvm(ctx, ev, revision) || changed
+	return s.native(ctx, ev, revision) || changed
 }
