@@ -36,6 +36,9 @@ var (
 // Rehearse says what would become of an event, storing nothing.
 var Rehearse = bus.Call[event.Raw, issue.Rehearsal]{Name: "events.rehearse"}
 
+// Symbolicator names native frames that no uploaded debug file does.
+var Symbolicator = bus.External{Name: "symbolicator"}
+
 // Projects is what ingest knows of each project; the key is the project's id in decimal.
 var Projects = bus.Bucket[project.Snapshot]{Name: "projects"}
 

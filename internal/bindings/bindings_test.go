@@ -55,6 +55,7 @@ func TestEveryEdgeHasOneName(t *testing.T) {
 	same("Queue", names(g.Queues))
 	same("Call", names(g.Calls))
 	same("Bucket", names(g.Buckets))
+	same("External", names(g.External))
 }
 
 func names[V any](m map[string]V) []string {

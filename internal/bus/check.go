@@ -181,10 +181,15 @@ func (c *checker) external() {
 	for name, e := range c.f.External {
 		v := e.v
 		u, err := url.Parse(v.URL.v)
-		if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "nats", "smtp", "smtps"}, u.Scheme) {
-			c.say(lineOf(v.URL.line, e.line), "external %s needs an http, https, nats, smtp or smtps url", name)
+		switch {
+		case v.Setting.v != "" && v.URL.v == "":
+			if !strings.HasPrefix(v.Setting.v, "TOCSIN_") {
+				c.say(v.Setting.line, "setting %q of external %s is no variable of ours: they begin with TOCSIN_", v.Setting.v, name)
+			}
+		case err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "nats", "smtp", "smtps"}, u.Scheme):
+			c.say(lineOf(v.URL.line, e.line), "external %s needs an http, https, nats, smtp or smtps url, or a setting", name)
 		}
-		p := ExternalPolicy{About: v.About, URL: v.URL.v, Idempotent: v.Idempotent, MaxRetries: v.MaxRetries.v,
+		p := ExternalPolicy{About: v.About, URL: v.URL.v, Setting: v.Setting.v, Idempotent: v.Idempotent, MaxRetries: v.MaxRetries.v,
 			Callers: c.identities(v.Callers, e.line, "callers")}
 		p.Timeout, p.Fallback = c.attempts(e.line, v.Timeout, v.Idempotent, v.MaxRetries, v.Fallback)
 		c.g.External[name] = p

@@ -74,7 +74,8 @@ type BucketPolicy struct {
 // ExternalPolicy is a program that is no part of us, called with the same policies.
 type ExternalPolicy struct {
 	About      string
-	URL        string
+	URL        string // empty: where the program is, the setting says
+	Setting    string // environment variable with the URL; where that is empty the program is done without
 	Callers    []string
 	Timeout    time.Duration
 	Idempotent bool

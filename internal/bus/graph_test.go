@@ -64,6 +64,7 @@ func TestWrongBindingsNameTheLine(t *testing.T) {
 		{"bucket writer", "writers: [a, admin]", "writers: [x]", `line 18: "x" among writers`},
 		{"bucket watcher", "watchers: [b]", "watchers: []", "line 18: watchers are missing"},
 		{"external address", "smtp://mail.example:25", "mail.example", "line 20: external relay needs"},
+		{"external setting", `url: "smtp://mail.example:25"`, `setting: RELAY_URL`, `line 20: setting "RELAY_URL" of external relay is no variable of ours`},
 		{"call name", "  ask:", "  Ask!:", `line 6: "Ask!" cannot be a name`},
 		{"list instead of mapping", "  keys: {writers: [a, admin], watchers: [b]}", "  keys: [1]", "line 18: a mapping is needed here"},
 		{"not yaml", "version: 1", "version: [", "yaml"},

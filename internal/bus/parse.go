@@ -86,6 +86,7 @@ type bucket struct {
 type external struct {
 	About      string       `yaml:"about"`
 	URL        at[string]   `yaml:"url"`
+	Setting    at[string]   `yaml:"setting"`
 	Callers    []at[string] `yaml:"callers"`
 	Timeout    at[duration] `yaml:"timeout"`
 	Idempotent bool         `yaml:"idempotent"`

@@ -11,7 +11,7 @@ import (
 
 // EdgeStats is what one program has seen of one edge since it started.
 type EdgeStats struct {
-	Kind    string // publish, consume, call, serve
+	Kind    string // publish, consume, call, serve, external
 	Name    string
 	Count   int64         // operations, failed ones included; for consume: messages
 	Errors  int64         // of Count

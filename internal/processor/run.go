@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,13 +24,16 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/symbol"
+	"github.com/tocsin-dev/tocsin/internal/symbolicator"
 )
 
 // Config is the settings of the processor.
 type Config struct {
-	ArtifactDays  int    `name:"artifact-retention-days" help:"Days that source maps and debug files are kept after they were last uploaded or used." default:"180" env:"TOCSIN_ARTIFACT_RETENTION_DAYS"`
-	RetentionDays int    `help:"Days that events are kept." default:"90" env:"TOCSIN_RETENTION_DAYS"`
-	GeoIPDatabase string `name:"geoip-database" help:"MaxMind file of cities or countries, to say where users are; empty: nobody does." env:"TOCSIN_GEOIP_DATABASE" type:"path"`
+	ArtifactDays        int    `name:"artifact-retention-days" help:"Days that source maps and debug files are kept after they were last uploaded or used." default:"180" env:"TOCSIN_ARTIFACT_RETENTION_DAYS"`
+	RetentionDays       int    `help:"Days that events are kept." default:"90" env:"TOCSIN_RETENTION_DAYS"`
+	SymbolicatorURL     string `name:"symbolicator-url" help:"Address of a symbolicator, which names native frames that no uploaded debug file does; empty: it is done without." env:"TOCSIN_SYMBOLICATOR_URL"`
+	SymbolicatorSources string `name:"symbolicator-sources" help:"File with a JSON list of the places that the symbolicator reads debug files from; empty: those that it is set up with." env:"TOCSIN_SYMBOLICATOR_SOURCES" type:"path"`
+	GeoIPDatabase       string `name:"geoip-database" help:"MaxMind file of cities or countries, to say where users are; empty: nobody does." env:"TOCSIN_GEOIP_DATABASE" type:"path"`
 }
 
 // Service is the processor's state.
@@ -66,6 +72,9 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 		}
 		s.geo = places.Lookup
 	}
+	if err := s.askSymbolicator(k, cfg); err != nil {
+		return err
+	}
 	k.Registry.MustRegister(s.metrics.all()...)
 	k.Registry.MustRegister(s.symbols.Collectors()...)
 	alerts, err := bindings.Alerts.Publisher(k.Bus)
@@ -96,6 +105,33 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	g.Go(func() error { return bindings.Outcomes.Consume(ctx, k.Bus, s.applyOutcomes) })
 	g.Go(func() error { return k.Serve(ctx, http.NotFoundHandler()) })
 	return g.Wait()
+}
+
+// maxSources bounds the file with the places of debug files.
+const maxSources = 1 << 20
+
+// askSymbolicator sets the external program up, where there is one.
+func (s *Service) askSymbolicator(k *app.Kit, cfg Config) error {
+	outside, err := bindings.Symbolicator.Client(k.Bus)
+	if err != nil || cfg.SymbolicatorURL == "" {
+		return err
+	}
+	var sources []byte
+	if cfg.SymbolicatorSources != "" {
+		f, err := os.Open(cfg.SymbolicatorSources)
+		if err != nil {
+			return fmt.Errorf("read the sources of the symbolicator: %w", err)
+		}
+		defer f.Close()
+		if sources, err = io.ReadAll(io.LimitReader(f, maxSources)); err != nil {
+			return fmt.Errorf("read the sources of the symbolicator: %w", err)
+		}
+	}
+	client, err := symbolicator.New(outside, cfg.SymbolicatorURL, sources)
+	if err == nil {
+		s.symbols.AskOutside(client)
+	}
+	return err
 }
 
 // chunkAge is how long pieces of files are kept that nothing was made of.

@@ -121,8 +121,15 @@ func (s *Service) native(ctx context.Context, ev *event.Event, revision int64) (
 		return false
 	}
 	images := loadedImages(ev)
-	notes := notes{ev: ev}
 	found := make(map[string]*tables)
+	changed = s.nameNative(ctx, ev, revision, images, found)
+	changed = s.nativeOutside(ctx, ev, images) || changed
+	noteNative(ev, images, found)
+	return changed
+}
+
+// nameNative names frames by what was uploaded, which it leaves in found by debug id.
+func (s *Service) nameNative(ctx context.Context, ev *event.Event, revision int64, images []loaded, found map[string]*tables) (changed bool) {
 	for _, st := range stacks(ev) {
 		before, touched := slices.Clone(st.trace.Frames), false
 		for i := range st.trace.Frames {
@@ -147,7 +154,6 @@ func (s *Service) native(ctx context.Context, ev *event.Event, revision int64) (
 				continue
 			}
 			s.frames.WithLabelValues(t.reason()).Inc()
-			notes.native(t, m, f, fmt.Sprintf("%s.frames.%d", st.path, i))
 		}
 		if touched {
 			changed = true
@@ -159,6 +165,22 @@ func (s *Service) native(ctx context.Context, ev *event.Event, revision int64) (
 		}
 	}
 	return changed
+}
+
+// noteNative adds an error for each image that frames are left without names in.
+func noteNative(ev *event.Event, images []loaded, found map[string]*tables) {
+	notes := notes{ev: ev}
+	for _, st := range stacks(ev) {
+		for i := range st.trace.Frames {
+			f := &st.trace.Frames[i]
+			if !isNative(f, ev.Platform) {
+				continue
+			}
+			if m, _ := imageOf(f, i == len(st.trace.Frames)-1, images); m != nil && found[m.DebugID] != nil {
+				notes.native(found[m.DebugID], m, f, fmt.Sprintf("%s.frames.%d", st.path, i))
+			}
+		}
+	}
 }
 
 // nameFrame writes what is known of an address into its frame.

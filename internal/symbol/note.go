@@ -63,7 +63,7 @@ func quoted(v map[string]string) event.Value {
 // withoutOwn leaves out what an earlier attempt noted.
 func withoutOwn(list []event.ProcessingError) []event.ProcessingError {
 	return slices.DeleteFunc(slices.Clone(list), func(e event.ProcessingError) bool {
-		return strings.HasPrefix(e.Type, "js_") || strings.HasPrefix(e.Type, "proguard_") || slices.Contains([]string{typeNoDebugFile, typeBadDebugFile, typeNoSymbol}, e.Type)
+		return strings.HasPrefix(e.Type, "js_") || strings.HasPrefix(e.Type, "proguard_") || slices.Contains([]string{typeNoDebugFile, typeBadDebugFile, typeNoSymbol, typeOutside}, e.Type)
 	})
 }
 

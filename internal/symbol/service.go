@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/symbolicator"
 )
 
 // Config bounds what symbolication takes.
@@ -33,6 +34,7 @@ type Service struct {
 	used    sync.Map         // usedKey: artifacts whose use was noted by this process
 	frames  *prometheus.CounterVec
 	loaded  *prometheus.HistogramVec
+	outside *symbolicator.Client // nil: there is none
 }
 
 // loadsAtOnce is how many files are read at a time.

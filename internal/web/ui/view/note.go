@@ -52,6 +52,9 @@ var errorSentences = map[string]string{
 	"invalid_data":      "was not as the protocol has it and was left out",
 	"invalid_attribute": "is not known and was left out",
 	"missing_attribute": "is missing",
+
+	"native_no_crashed_thread": "does not show the crash",
+	"minidump_damaged":         "is damaged",
 }
 
 func errorWords(kind string) string {
@@ -103,6 +106,7 @@ var symbolErrors = map[string]string{
 	"native_missing_symbol":         "the debug file has no symbol for the address",
 	"native_missing_system_dsym":    "the debug file of the system library is missing",
 	"native_bad_dsym":               "the debug file is damaged",
+	"native_symbolicator_failed":    "the symbolicator could not help",
 	"proguard_missing_mapping":      "the ProGuard mapping is missing",
 }
 
