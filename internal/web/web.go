@@ -93,7 +93,7 @@ func routes(ctx context.Context, k *app.Kit, cfg Config, desk *operate.Desk) (ht
 	k.Registry.MustRegister(symbols.Collectors()...)
 	var service *api.Service
 	pages := ui.New(ui.Options{
-		Store: k.Store, Blobs: k.Blobs, Depths: k.Bus.Depths, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
+		Store: k.Store, Blobs: k.Blobs, Desk: desk, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
 		Outbound: outbound.New(outbound.Options{AllowPrivate: allow, MaxResponseBytes: maxProviderAnswer}).HTTP(), Contract: openapi.Document,
 		RightsChanged: func() { service.Forget() },
 	})

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/bus"
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -14,12 +13,15 @@ import (
 )
 
 // adminTabs are the pages of those who operate the installation.
-var adminTabs = []struct{ word, label string }{{"health", "Health"}, {"queues", "Queues"}, {"graph", "Bindings"}}
+var adminTabs = []struct{ word, label string }{{"health", "Health"}, {"queues", "Queues"}, {"dlq", "Dead letters"}, {"graph", "Bindings"}}
 
-// operators lets only administrators in.
+// operators lets only those in who may operate on the installation as a whole.
 func (u *UI) operators(word string, h func(*visit, view.AdminHead) error) handler {
 	return func(v *visit) error {
-		if err := v.principal.Require(account.OrgAdmin); err != nil {
+		if u.Desk == nil {
+			return fault.New(fault.Unknown, "This server does not operate on queues.")
+		}
+		if err := u.allowOperator(v); err != nil {
 			return err
 		}
 		var head view.AdminHead
@@ -32,6 +34,23 @@ func (u *UI) operators(word string, h func(*visit, view.AdminHead) error) handle
 	}
 }
 
+// allowOperator makes the reader speak for the organization that lets them operate, whichever of
+// theirs it is. fault.Denied: none does.
+func (u *UI) allowOperator(v *visit) error {
+	err := u.Desk.Allow(v.r.Context(), v.principal)
+	for _, m := range v.memberships {
+		if err == nil || fault.KindOf(err) != fault.Denied {
+			break
+		}
+		p := *v.principal
+		p.Organization, p.Role, p.Scopes, p.Projects = m.Organization, m.Role, m.Role.Scopes(), m.Projects
+		if err = u.Desk.Allow(v.r.Context(), &p); err == nil {
+			v.principal = &p
+		}
+	}
+	return err
+}
+
 // slowAfter is the age of the oldest message from which on a queue is called late.
 const slowAfter = 30 * time.Second
 
@@ -41,22 +60,23 @@ func (u *UI) health(v *visit, head view.AdminHead) error {
 	began := time.Now()
 	err := u.Store.Ping(ctx)
 	page.Parts = append(page.Parts, view.HealthPart{Name: "Database", OK: err == nil, Note: "answers in " + time.Since(began).Round(100*time.Microsecond).String()})
-	depths, busErr := u.Depths(ctx)
+	depths, busErr := u.Desk.Queues(ctx)
 	if busErr != nil {
 		page.Parts = append(page.Parts, view.HealthPart{Name: "Bus", Note: fault.Public(busErr)})
 	} else {
 		page.Parts = append(page.Parts, view.HealthPart{Name: "Bus", OK: true, Note: "answers"})
 	}
-	policies := bindings.Graph().Queues
 	var oldest time.Duration
 	var dead uint64
 	late := ""
 	for _, d := range depths {
-		row := queueRow(d, policies[d.Queue], v.base.Now)
+		row := queueRow(d, u.Desk.About(d.Queue), v.base.Now)
 		page.Queues = append(page.Queues, row)
 		switch {
 		case d.Dead:
 			dead += d.Packs
+		case row.Paused != "":
+			late = "queue " + d.Queue + " is paused"
 		case row.Age > oldest:
 			oldest = row.Age
 			if oldest > slowAfter && late == "" {
@@ -105,25 +125,68 @@ func queueRow(d bus.Depth, about bus.QueuePolicy, now time.Time) view.QueueState
 	if d.Packs > 0 && !d.OldestAt.IsZero() {
 		row.Age, row.OldestAt = max(0, now.Sub(d.OldestAt)), d.OldestAt
 	}
+	if p := d.Paused; p != nil {
+		row.Paused = first(p.Reason, "no reason was given")
+		row.PausedBy, row.PausedAt, row.PausedUntil = p.By, p.At, p.Until
+	}
 	return row
 }
 
+func first(list ...string) string {
+	for _, s := range list {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
 func (u *UI) queues(v *visit, head view.AdminHead) error {
-	depths, err := u.Depths(v.r.Context())
+	depths, err := u.Desk.Queues(v.r.Context())
 	if err != nil {
 		return err
 	}
-	policies := bindings.Graph().Queues
 	page := view.QueuesPage{AdminHead: head}
 	for _, d := range depths {
-		page.Queues = append(page.Queues, queueRow(d, policies[d.Queue], v.base.Now))
+		page.Queues = append(page.Queues, queueRow(d, u.Desk.About(d.Queue), v.base.Now))
+	}
+	actions, err := u.Desk.Actions(v.r.Context())
+	if err != nil {
+		return err
+	}
+	for _, a := range actions[:min(len(actions), 20)] {
+		page.Actions = append(page.Actions, view.OperatorLine{Who: a.Actor, What: a.Action, Target: a.Target, Reason: a.Reason, At: a.CreatedAt})
 	}
 	return v.render(http.StatusOK, "Queues", func(p view.Page) component { return view.Queues(p, page) })
 }
 
+// changeQueue pauses or resumes a queue.
+func (u *UI) changeQueue(v *visit, _ view.AdminHead) error {
+	if err := v.parseForm(); err != nil {
+		return err
+	}
+	queue, err := v.r.PostFormValue("queue"), error(nil)
+	said := "Queue " + queue + " is paused: messages keep coming in and wait."
+	if v.r.PostFormValue("do") == "resume" {
+		said, err = "Queue "+queue+" goes on.", u.Desk.Resume(v.r.Context(), v.principal, queue)
+	} else {
+		minutes, _ := strconv.Atoi(v.r.PostFormValue("minutes")) // 0: until it is resumed
+		err = u.Desk.Pause(v.r.Context(), v.principal, queue, v.r.PostFormValue("reason"), time.Duration(min(max(minutes, 0), 1<<20))*time.Minute)
+	}
+	if k := fault.KindOf(err); err != nil && k != fault.Invalid && k != fault.Unknown {
+		return err
+	}
+	if err != nil {
+		v.notify(view.Notice{Text: fault.Public(err), Bad: true})
+	} else {
+		v.notify(view.Notice{Text: said})
+	}
+	return v.redirect("/admin/queues")
+}
+
 // graph shows who may call, publish and consume what.
 func (u *UI) graph(v *visit, head view.AdminHead) error {
-	depths, err := u.Depths(v.r.Context())
+	depths, err := u.Desk.Queues(v.r.Context())
 	if err != nil {
 		return err
 	}
@@ -140,6 +203,9 @@ func (u *UI) graph(v *visit, head view.AdminHead) error {
 		line := view.EdgeLine{Kind: e.Kind, Name: e.Name, From: e.From, To: e.To, About: e.About, Note: e.Note}
 		if d, ok := waiting[e.Name]; ok && e.Kind == "queue" {
 			line.Live = view.Long(int64(d.Waiting)) + " waiting, " + view.Long(int64(d.InHand)) + " in hand"
+			if d.Paused != nil {
+				line.Live += ", paused"
+			}
 		}
 		page.Edges = append(page.Edges, line)
 	}

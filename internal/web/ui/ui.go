@@ -17,11 +17,11 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/blob"
-	"github.com/tocsin-dev/tocsin/internal/bus"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
 	"github.com/tocsin-dev/tocsin/internal/symbol"
+	"github.com/tocsin-dev/tocsin/internal/web/operate"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/assets"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
@@ -35,8 +35,7 @@ type Options struct {
 	Key       *seal.Key
 	Done      <-chan struct{} // closed when the service stops: what is live ends; nil: never
 	Blobs     blob.Store      // of what came with events
-	// Depths reads the state of every queue.
-	Depths func(context.Context) ([]bus.Depth, error)
+	Desk      *operate.Desk   // nil: there are no pages for operators
 	// Outbound reaches identity providers; Mail sends a text, nil when this installation sends none.
 	Outbound *http.Client
 	Mail     func(ctx context.Context, to, subject, text string) error
@@ -124,7 +123,13 @@ func (u *UI) routes() http.Handler {
 	r.Get("/admin", u.page(func(v *visit) error { return v.redirect("/admin/health") }))
 	r.Get("/admin/health", u.page(u.operators("health", u.health)))
 	r.Get("/admin/queues", u.page(u.operators("queues", u.queues)))
+	r.Post("/admin/queues", u.page(u.operators("queues", u.changeQueue)))
 	r.Get("/admin/graph", u.page(u.operators("graph", u.graph)))
+	r.Get("/admin/dlq", u.page(u.operators("dlq", u.deadLetters)))
+	r.Post("/admin/dlq", u.page(u.operators("dlq", u.changeDead)))
+	r.Get("/admin/dlq/groups/{group}", u.page(u.operators("dlq", u.deadGroup)))
+	r.Get("/admin/dlq/{letter}", u.page(u.operators("dlq", u.deadLetter)))
+	r.Get("/admin/dlq/{letter}/raw", u.page(u.operators("dlq", u.deadBytes)))
 	r.Route("/o/{org}", func(r chi.Router) {
 		r.Get("/", u.page(u.orgHome))
 		r.Get("/issues", u.page(u.filtered(u.issues)))

@@ -34,12 +34,88 @@ type QueueState struct {
 	InHand                        int
 	Age                           time.Duration
 	OldestAt                      time.Time
+	Paused, PausedBy              string // why and by whom; empty: it is not
+	PausedAt                      time.Time
+	PausedUntil                   time.Time // zero: until it is resumed
 }
 
-// QueuesPage is every queue.
+// QueuesPage is every queue, and what was done to them.
 type QueuesPage struct {
 	AdminHead
-	Queues []QueueState
+	Queues  []QueueState
+	Actions []OperatorLine
+}
+
+// OperatorLine is something an operator did.
+type OperatorLine struct {
+	Who, What, Target, Reason string
+	At                        time.Time
+}
+
+// DeadPage is the dead letters by their error.
+type DeadPage struct {
+	AdminHead
+	Groups []DeadGroup
+	Whole  bool // false: there are more than were looked at
+	Total  int
+	Runs   []RunLine
+}
+
+// DeadGroup is the dead letters of one error.
+type DeadGroup struct {
+	ID, Queue, Service, Error, Href string
+	Count                           int
+	Bytes                           int64
+	FirstAt, LastAt                 time.Time
+}
+
+// RunLine is a replay or discard of letters, and how far it is.
+type RunLine struct {
+	ID, Kind, What, Who, Reason, Error string
+	At                                 time.Time
+	Total, Done, Failed            int64
+	Going                          bool
+}
+
+// Words tell how far a run is.
+func (r RunLine) Words() string {
+	done := map[string]string{"replay": "Replayed ", "discard": "Discarded "}[r.Kind] + Long(r.Done)
+	if r.Going {
+		done += " of " + Long(r.Total) + " so far"
+	}
+	if r.Failed > 0 {
+		done += ", " + Long(r.Failed) + " stay"
+	}
+	return done
+}
+
+// DeadGroupPage is the letters of one error.
+type DeadGroupPage struct {
+	AdminHead
+	ID, Error, Queue, Here string
+	Letters                []DeadLine
+	More                   bool
+	Tried, Pass            int
+}
+
+// DeadLine is one dead letter in a list. Verdict is empty when it was not tried.
+type DeadLine struct {
+	ID, Href, Event, Project, Verdict, Why string
+	Attempts                               int
+	FirstAt, LastAt                        time.Time
+	Bytes                                  int64
+}
+
+// DeadLetterPage is one dead letter.
+type DeadLetterPage struct {
+	AdminHead
+	ID, Queue, Service, Error, Stack, Group, Here string
+	Event, Project, Client                        string
+	Verdict, Why                                  string
+	Attempts                                      int
+	FirstAt, LastAt, ReceivedAt                   time.Time
+	Bytes                                         int64
+	Payload                                       []Node
 }
 
 // GraphPage is who may call, publish and consume what.
