@@ -27,9 +27,11 @@ func (u *UI) operators(word string, h func(*visit, view.AdminHead) error) handle
 		var head view.AdminHead
 		for _, t := range adminTabs {
 			head.Tabs = append(head.Tabs, view.Link{Label: t.label, Href: "/admin/" + t.word, Current: t.word == word})
+			if t.word == word {
+				v.base.Crumbs = []view.Link{{Label: "Admin", Href: "/admin/health"}, {Label: t.label}}
+			}
 		}
 		v.base.Section = view.SectionAdmin
-		v.base.Crumbs = []view.Link{{Label: "Admin", Href: "/admin/health"}, {Label: word}}
 		return h(v, head)
 	}
 }

@@ -73,8 +73,8 @@ type DeadGroup struct {
 type RunLine struct {
 	ID, Kind, What, Who, Reason, Error string
 	At                                 time.Time
-	Total, Done, Failed            int64
-	Going                          bool
+	Total, Done, Failed                int64
+	Going                              bool
 }
 
 // Words tell how far a run is.
