@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/dsn"
@@ -162,16 +163,26 @@ func errQuota(limits []quota.Limit) error {
 		RetryAfter(time.Duration(quota.Seconds(after)) * time.Second)
 }
 
+// overQuota reports whether all that stands against a request is a quota. Those who send once and
+// never again are not told of one; that there was no room for what they sent, they are.
+func overQuota(rec receipt, err error) bool {
+	return fault.KindOf(err) == fault.Limited && !slices.ContainsFunc(rec.limits, func(l quota.Limit) bool { return l.Reason == outcome.ReasonBackpressure })
+}
+
 // keep makes the event durable.
 func (s *Service) keep(ctx context.Context, q *request, env *envelope.Envelope, p *plan) error {
 	raw := q.raw(p.main.Type, p.id, p.main.Payload)
 	raw.SentAt = env.Header.SentAt
 	if p.main.Type == "raw_security" {
-		reports, reason := convertReports(q, p.main.Payload, p.main.Release, p.main.Environment)
-		if reason != "" {
-			s.drop(q, outcome.Security, outcome.Invalid, reason, 1)
+		reports, bad := convertReports(q, p.main.Payload, p.main.Release, p.main.Environment)
+		for reason, n := range bad {
+			s.drop(q, outcome.Security, outcome.Invalid, reason, n)
+		}
+		if len(reports) == 0 {
 			return nil
 		}
+		// The item has one id, and so makes one event.
+		s.drop(q, outcome.Security, outcome.Invalid, outcome.ReasonDuplicateItem, int64(len(reports)-1))
 		raw.ItemType, raw.Payload = "security", reports[0]
 	}
 	return s.store(ctx, &raw)

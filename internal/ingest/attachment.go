@@ -111,6 +111,9 @@ func (s *Service) readForm(ctx context.Context, contentType string, body []byte)
 }
 
 func (s *Service) readParts(ctx context.Context, boundary string, body []byte) (_ *form, err error) {
+	if !bytes.Contains(body, []byte("--"+boundary)) {
+		return nil, errForm // to the reader it would be an empty form
+	}
 	f := &form{}
 	defer func() {
 		if err != nil {

@@ -102,6 +102,8 @@ func TestConformanceAttachments(t *testing.T) {
 	hello := upload{"a", "a.txt", "hello"}
 	notForm := formCall(attachmentsPath(eventID(1)), hello)
 	notForm.header = http.Header{"Content-Type": {"application/json"}}
+	noBoundary := formCall(attachmentsPath(eventID(1)), hello)
+	noBoundary.body = "hello"
 	cut := formCall(attachmentsPath(eventID(1)), hello)
 	cut.body = cut.body[:len(cut.body)-20]
 	many := make([]upload, 31)
@@ -114,6 +116,7 @@ func TestConformanceAttachments(t *testing.T) {
 			counts: map[outcome.Key]int64{}},
 		{name: "102 hyphens", call: formCall(attachmentsPath("00000000-0000-0000-0000-0000000abd03"), hello), status: 201, body: ""},
 		{name: "no form", call: notForm, status: 400, body: detail("invalid multipart data"), counts: invalid(outcome.Attachment, "invalid_multipart", 1)},
+		{name: "no boundary", call: noBoundary, status: 400, body: detail("invalid multipart data"), counts: invalid(outcome.Attachment, "invalid_multipart", 1)},
 		{name: "cut short", call: cut, status: 400, body: detail("invalid multipart data")},
 		{name: "31 files", call: formCall(attachmentsPath(eventID(1)), many...), status: 413, body: detail("envelope exceeded size limits for type 'attachment'")},
 		{name: "unknown key", call: call{path: attachmentsPath(eventID(1)), auth: "Sentry sentry_key=" + strings.Repeat("f", 32), body: "x"}, status: 403, body: "*"},

@@ -140,7 +140,7 @@ func (s *Service) acceptCron(w http.ResponseWriter, r *http.Request) error {
 		return errJSON
 	}
 	env := envelope.Envelope{Items: []envelope.Item{{Type: "check_in", Count: -1, Payload: payload}}}
-	if rec, err := s.accept(r.Context(), q, &env); err != nil && fault.KindOf(err) != fault.Limited {
+	if rec, err := s.accept(r.Context(), q, &env); err != nil && !overQuota(rec, err) {
 		return s.failed(w, rec, err)
 	}
 	w.WriteHeader(http.StatusAccepted)

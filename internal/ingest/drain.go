@@ -27,6 +27,12 @@ type drained struct {
 	attributes map[string]string
 }
 
+// delivery is what a platform sends at once.
+type delivery struct {
+	lines []drained // maxDrained at most
+	more  int       // lines past them
+}
+
 // errDrain answers a delivery that is not in the platform's format.
 var errDrain = fault.New(fault.Invalid, "invalid log drain payload")
 
@@ -45,7 +51,7 @@ func (s *Service) acceptHeroku(w http.ResponseWriter, r *http.Request) error {
 }
 
 // acceptDrain makes logs of a delivery. Platforms are not told of limits: they would only send again.
-func (s *Service) acceptDrain(w http.ResponseWriter, r *http.Request, read func([]byte) ([]drained, error)) error {
+func (s *Service) acceptDrain(w http.ResponseWriter, r *http.Request, read func([]byte) (delivery, error)) error {
 	q, err := s.newRequest(r, outcome.LogItem)
 	if err != nil {
 		return err
@@ -60,14 +66,16 @@ func (s *Service) acceptDrain(w http.ResponseWriter, r *http.Request, read func(
 		return s.unreadable(q, err)
 	}
 	defer s.budget.release(held)
-	lines, err := read(body.b)
+	d, err := read(body.b)
 	if err != nil {
 		s.drop(q, outcome.LogItem, outcome.Invalid, outcome.ReasonInvalidLog, 1)
 		return err
 	}
-	if it := drainItem(lines, q.receivedAt); it.Count > 0 {
+	it := drainItem(d.lines, q.receivedAt)
+	s.drop(q, outcome.LogItem, outcome.Invalid, outcome.ReasonTooLarge+":log", int64(len(d.lines)-it.Count+d.more))
+	if it.Count > 0 {
 		env := envelope.Envelope{Items: []envelope.Item{it}}
-		if rec, err := s.accept(r.Context(), q, &env); err != nil && fault.KindOf(err) != fault.Limited {
+		if rec, err := s.accept(r.Context(), q, &env); err != nil && !overQuota(rec, err) {
 			return s.failed(w, rec, err)
 		}
 	}
@@ -75,7 +83,7 @@ func (s *Service) acceptDrain(w http.ResponseWriter, r *http.Request, read func(
 	return nil
 }
 
-// drainItem is the lines as one container of logs.
+// drainItem is the lines as one container of logs; an item without entries when they fit none.
 func drainItem(lines []drained, received time.Time) envelope.Item {
 	type attribute struct {
 		Value string `json:"value"`
@@ -136,40 +144,50 @@ type vercelLine struct {
 	Dotted      string  `json:"trace.id"`
 }
 
-func readVercel(body []byte) (list []drained, err error) {
-	var lines []vercelLine
-	if body = bytes.TrimSpace(body); bytes.HasPrefix(body, []byte("[")) {
-		err = json.Unmarshal(body, &lines)
-	} else {
-		for text := range bytes.Lines(body) {
-			var l vercelLine
-			if text = bytes.TrimSpace(text); len(text) == 0 {
-				continue
+func readVercel(body []byte) (d delivery, err error) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	inArray := bytes.HasPrefix(bytes.TrimSpace(body), []byte("["))
+	if inArray {
+		if _, err := dec.Token(); err != nil {
+			return d, errDrain
+		}
+	}
+	for dec.More() {
+		if len(d.lines) == maxDrained {
+			var skipped json.RawMessage
+			if dec.Decode(&skipped) != nil {
+				return d, errDrain
 			}
-			if err = json.Unmarshal(text, &l); err != nil || len(lines) == maxDrained {
-				break
-			}
-			lines = append(lines, l)
+			d.more++
+			continue
 		}
-	}
-	if err != nil {
-		return nil, errDrain
-	}
-	for i := range lines[:min(len(lines), maxDrained)] {
-		l := &lines[i]
-		d := drained{level: logLevel(l.Level), body: l.Message, traceID: l.TraceID, attributes: map[string]string{
-			"vercel.source": l.Source, "server.address": l.Host, "url.path": l.Path, "sentry.environment": l.Environment, "vercel.branch": l.Branch,
-			"vercel.project_id": l.ProjectID, "vercel.project_name": l.ProjectName, "vercel.deployment_id": l.Deployment, "vercel.request_id": l.RequestID,
-			"sentry.origin": "auto.log_drain.vercel"}}
-		if d.traceID == "" {
-			d.traceID = l.Dotted
+		var l vercelLine
+		if dec.Decode(&l) != nil {
+			return d, errDrain
 		}
-		if l.Timestamp > 0 && l.Timestamp < 1e14 {
-			d.at = time.UnixMilli(int64(l.Timestamp)).UTC()
-		}
-		list = append(list, d)
+		d.lines = append(d.lines, l.drained())
 	}
-	return list, nil
+	if inArray {
+		_, err = dec.Token()
+	}
+	if err != nil || dec.More() { // the array is not closed, or something follows it
+		return d, errDrain
+	}
+	return d, nil
+}
+
+func (l *vercelLine) drained() drained {
+	d := drained{level: logLevel(l.Level), body: l.Message, traceID: l.TraceID, attributes: map[string]string{
+		"vercel.source": l.Source, "server.address": l.Host, "url.path": l.Path, "sentry.environment": l.Environment, "vercel.branch": l.Branch,
+		"vercel.project_id": l.ProjectID, "vercel.project_name": l.ProjectName, "vercel.deployment_id": l.Deployment, "vercel.request_id": l.RequestID,
+		"sentry.origin": "auto.log_drain.vercel"}}
+	if d.traceID == "" {
+		d.traceID = l.Dotted
+	}
+	if l.Timestamp > 0 && l.Timestamp < 1e14 {
+		d.at = time.UnixMilli(int64(l.Timestamp)).UTC()
+	}
+	return d
 }
 
 // logLevel is a level of the protocol for what a platform calls it.
@@ -189,20 +207,25 @@ var severities = [8]string{"fatal", "fatal", "fatal", "error", "warn", "info", "
 
 // readHeroku reads messages of syslog, each after its length and a blank: priority and version, time,
 // host, app, process, and the message. Rule: RFC 6587, section 3.4.1
-func readHeroku(body []byte) (list []drained, err error) {
-	for body = bytes.TrimLeft(body, "\r\n "); len(body) > 0 && len(list) < maxDrained; body = bytes.TrimLeft(body, "\r\n ") {
+func readHeroku(body []byte) (d delivery, err error) {
+	for body = bytes.TrimLeft(body, "\r\n "); len(body) > 0; body = bytes.TrimLeft(body, "\r\n ") {
 		head, rest, ok := bytes.Cut(body, []byte(" "))
 		n, err := strconv.Atoi(string(head))
 		if !ok || err != nil || n <= 0 || n > len(rest) {
-			return nil, errDrain
+			return d, errDrain
 		}
-		d, ok := syslogLine(string(rest[:n]))
+		body = rest[n:]
+		if len(d.lines) == maxDrained {
+			d.more++
+			continue
+		}
+		line, ok := syslogLine(string(rest[:n]))
 		if !ok {
-			return nil, errDrain
+			return d, errDrain
 		}
-		list, body = append(list, d), rest[n:]
+		d.lines = append(d.lines, line)
 	}
-	return list, nil
+	return d, nil
 }
 
 func syslogLine(text string) (d drained, ok bool) {

@@ -179,6 +179,40 @@ func TestFullSpoolTellsClientsToWait(t *testing.T) {
 	}
 }
 
+// TestThoseWhoSendOnceHearOfRoomAndNotOfQuotas: crash reporters and browsers are answered as if all was
+// well when a quota drops what they send, but not when it could not be kept.
+func TestThoseWhoSendOnceHearOfRoomAndNotOfQuotas(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.SpoolBytes = 4 << 20
+	for _, c := range []struct{ path, contentType, body string }{
+		{securityPath, "application/csp-report", `{"csp-report":{"effective-directive":"img-src","blocked-uri":"http://b.com"}}`},
+		{"/api/1/nel/?sentry_key=" + key, "application/reports+json", `[{"type":"network-error","body":{"type":"dns.unreachable"}}]`},
+		{"/api/1/minidump/?sentry_key=" + key, "application/x-dmp", crashDump()},
+		{unrealPath, "", unrealArchive([2]string{"UE4Minidump.dmp", crashDump()})},
+	} {
+		queue := &memory{}
+		s := newTestService(t, cfg, queue)
+		s.projects.put(limitedProject(quota.Quota{ID: "none", Scope: quota.ScopeOrganization, Reason: "usage_exceeded"}))
+		if w := report(s.routes(), c.path, c.contentType, c.body); w.Code != http.StatusOK || len(queue.events) != 0 {
+			t.Errorf("%s over a quota: %d %s, %d events", c.path, w.Code, w.Body, len(queue.events))
+		}
+		for k, n := range s.counts() {
+			if k.Kind != outcome.RateLimited || k.Reason != "usage_exceeded" || n < 1 {
+				t.Errorf("%s over a quota: %d of %+v", c.path, n, k)
+			}
+		}
+		full := newTestService(t, cfg, &memory{away: true})
+		for size := 1 << 16; size > 0; size /= 2 {
+			for full.spool.Append(t.Context(), make([]byte, size)) == nil {
+			}
+		}
+		if w := report(full.routes(), c.path, c.contentType, c.body); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "60" {
+			t.Errorf("%s without room: %d %s", c.path, w.Code, w.Body)
+		}
+	}
+}
+
 // TestKeyRateLimit is rows 97 and 98: five events an hour, refused at once from the sixth on.
 func TestKeyRateLimit(t *testing.T) {
 	t.Parallel()

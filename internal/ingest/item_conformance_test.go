@@ -289,6 +289,9 @@ func TestNetworkErrorsBecomeEvents(t *testing.T) {
 	if w := report(s.routes(), path, "application/reports+json", body); w.Code != 200 || w.Body.Len() != 0 || len(queue.events) != 1 {
 		t.Fatalf("got %d %s, %d events", w.Code, w.Body, len(queue.events))
 	}
+	if diff := cmp.Diff(invalid(outcome.Security, "security_report_type", 1), s.counts()); diff != "" {
+		t.Errorf("what is no network error (-want +got):\n%s", diff)
+	}
 	raw := queue.events[0]
 	ev, err := event.Decode(raw.Payload)
 	if err != nil {

@@ -63,12 +63,13 @@ func (s *Service) acceptMinidump(w http.ResponseWriter, r *http.Request) error {
 }
 
 // answerCrash takes a crash and answers the id of its event as text, in the form of a UUID.
+// fault.Limited: there is no room for it.
 func (s *Service) answerCrash(ctx context.Context, w http.ResponseWriter, q *request, env *envelope.Envelope) error {
 	if env.Header.EventID == (envelope.ID{}) {
 		env.Header.EventID = newEventID()
 	}
-	if _, err := s.accept(ctx, q, env); err != nil && fault.KindOf(err) != fault.Limited {
-		return err
+	if rec, err := s.accept(ctx, q, env); err != nil && !overQuota(rec, err) {
+		return s.failed(w, rec, err)
 	}
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusOK)

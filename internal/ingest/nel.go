@@ -29,19 +29,20 @@ func (s *Service) acceptNEL(w http.ResponseWriter, r *http.Request) error {
 		return s.unreadable(q, err)
 	}
 	defer body.free()
-	payloads, reason := networkErrors(q, body.b)
-	if reason != "" {
-		s.drop(q, outcome.Security, outcome.Invalid, reason, 1)
-	}
-	return s.acceptReports(w, r, q, payloads)
+	payloads, bad := networkErrors(q, body.b)
+	return s.acceptReports(w, r, q, payloads, bad)
 }
 
-// acceptReports takes the events made of a browser's reports and answers it.
-func (s *Service) acceptReports(w http.ResponseWriter, r *http.Request, q *request, payloads [][]byte) error {
+// acceptReports takes the events made of a browser's reports, counts what none could be made of, and
+// answers the browser.
+func (s *Service) acceptReports(w http.ResponseWriter, r *http.Request, q *request, payloads [][]byte, bad badReports) error {
+	for reason, n := range bad {
+		s.drop(q, outcome.Security, outcome.Invalid, reason, n)
+	}
 	for _, payload := range payloads {
 		env := envelope.Envelope{Items: []envelope.Item{{Type: "security", Count: -1, Payload: payload}}}
 		rec, err := s.accept(r.Context(), q, &env)
-		if err != nil && !overQuota(rec) {
+		if err != nil && !overQuota(rec, err) {
 			return s.failed(w, rec, err)
 		}
 	}
@@ -58,35 +59,33 @@ type networkReport struct {
 	Body fields  `json:"body"`
 }
 
-// networkErrors turns a list of reports into events. reason is given when none of them can be read.
-func networkErrors(q *request, body []byte) (payloads [][]byte, reason string) {
+// networkErrors turns a list of reports into events.
+func networkErrors(q *request, body []byte) (payloads [][]byte, bad badReports) {
+	bad = badReports{}
 	var list []json.RawMessage
 	if body = bytes.TrimSpace(body); bytes.HasPrefix(body, []byte("{")) {
 		list = []json.RawMessage{body}
 	} else if json.Unmarshal(body, &list) != nil {
-		return nil, outcome.ReasonInvalidJSON
+		return nil, badReports{outcome.ReasonInvalidJSON: 1}
 	}
-	reason = outcome.ReasonSecurityReportType
-	for _, text := range list[:min(len(list), maxReports)] {
+	for _, text := range list[:bad.bound(len(list))] {
 		var n networkReport
 		if json.Unmarshal(text, &n) != nil || n.Body == nil {
-			reason = outcome.ReasonSecurityReport
+			bad[outcome.ReasonSecurityReport]++
 			continue
 		}
 		if n.Type != "network-error" && n.Type != "" {
+			bad[outcome.ReasonSecurityReportType]++
 			continue
 		}
 		payload, err := json.Marshal(networkEvent(q, &n))
 		if err != nil {
-			reason = outcome.ReasonSecurityReport
+			bad[outcome.ReasonSecurityReport]++
 			continue
 		}
 		payloads = append(payloads, payload)
 	}
-	if len(payloads) > 0 {
-		reason = ""
-	}
-	return payloads, reason
+	return payloads, bad
 }
 
 // networkEvent is the event of one report.

@@ -86,7 +86,7 @@ func (s *Service) acceptOTLP(w http.ResponseWriter, r *http.Request, sig *signal
 	case it.Count > 0:
 		env := envelope.Envelope{Items: []envelope.Item{it}}
 		rec, err := s.accept(r.Context(), q, &env)
-		if err != nil && (sig.told || fault.KindOf(err) != fault.Limited) {
+		if err != nil && (sig.told || !overQuota(rec, err)) {
 			return s.failed(w, rec, err)
 		}
 	}

@@ -39,15 +39,8 @@ func (s *Service) acceptSecurity(w http.ResponseWriter, r *http.Request) error {
 		return s.unreadable(q, err)
 	}
 	defer body.free()
-	payloads, reason := convertReports(q, body.b, q.query.Get("sentry_release"), q.query.Get("sentry_environment"))
-	if reason != "" {
-		s.drop(q, outcome.Security, outcome.Invalid, reason, 1)
-	}
-	return s.acceptReports(w, r, q, payloads)
-}
-
-func overQuota(rec receipt) bool {
-	return len(rec.limits) > 0 && rec.limits[0].Reason == outcome.ReasonKeyQuota
+	payloads, bad := convertReports(q, body.b, q.query.Get("sentry_release"), q.query.Get("sentry_environment"))
+	return s.acceptReports(w, r, q, payloads, bad)
 }
 
 // fields is a JSON object whose values stay text.
@@ -62,40 +55,46 @@ func (f fields) text(name string) string {
 	return s
 }
 
-// convertReports turns what browsers send into events as clients would write them. reason is
-// given when nothing in body is a report of a known kind that can be read.
-func convertReports(q *request, body []byte, release, environment string) (payloads [][]byte, reason string) {
-	var list []fields
-	body = bytes.TrimSpace(body)
-	if bytes.HasPrefix(body, []byte("[")) {
-		if json.Unmarshal(body, &list) != nil {
-			return nil, outcome.ReasonSecurityReport
-		}
-	} else {
-		var one fields
-		if json.Unmarshal(body, &one) != nil {
-			return nil, outcome.ReasonSecurityReport
-		}
-		list = []fields{one}
+// badReports counts by reason the reports that no event is made of.
+type badReports map[string]int64
+
+// bound counts the reports past the number that is read, and an empty list as one report of no kind.
+// It returns how many are read.
+func (bad badReports) bound(n int) int {
+	switch {
+	case n == 0:
+		bad[outcome.ReasonSecurityReportType]++
+	case n > maxReports:
+		bad[outcome.ReasonTooLarge+":security"] += int64(n - maxReports)
 	}
-	reason = outcome.ReasonSecurityReportType
-	for _, report := range list[:min(len(list), maxReports)] {
+	return min(n, maxReports)
+}
+
+// convertReports turns what browsers send into events as clients would write them.
+func convertReports(q *request, body []byte, release, environment string) (payloads [][]byte, bad badReports) {
+	bad = badReports{}
+	list := make([]fields, 1)
+	into := any(&list[0])
+	if body = bytes.TrimSpace(body); bytes.HasPrefix(body, []byte("[")) {
+		into = &list
+	}
+	if json.Unmarshal(body, into) != nil {
+		return nil, badReports{outcome.ReasonSecurityReport: 1}
+	}
+	for _, report := range list[:bad.bound(len(list))] {
 		kind, details, why := recognise(report)
 		if why != "" {
-			reason = why
+			bad[why]++
 			continue
 		}
 		payload, err := json.Marshal(reportEvent(q, kind, details, release, environment))
 		if err != nil {
-			reason = outcome.ReasonSecurityReport
+			bad[outcome.ReasonSecurityReport]++
 			continue
 		}
 		payloads = append(payloads, payload)
 	}
-	if len(payloads) > 0 {
-		reason = ""
-	}
-	return payloads, reason
+	return payloads, bad
 }
 
 // recognise tells a report's kind by its members and returns its details under the protocol's names.

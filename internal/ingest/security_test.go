@@ -69,7 +69,7 @@ func TestSecurityReports(t *testing.T) {
 		"csp own":       {"application/json", `{"csp-report":{"document-uri":"http://a.com/x","effective-directive":"script-src-elem","blocked-uri":"http://a.com/y.js"}}`, 200, event.TypeCSP, "Blocked 'script' from 'self'", ""},
 		"csp inline":    {"application/json", `{"csp-report":{"effective-directive":"style-src","blocked-uri":"inline"}}`, 200, event.TypeCSP, "Blocked unsafe inline 'style'", ""},
 		"csp data":      {"application/json", `{"csp-report":{"effective-directive":"frame-ancestors","blocked-uri":"data:"}}`, 200, event.TypeCSP, "Blocked 'frame-ancestors' from 'data'", ""},
-		"reporting api": {"application/reports+json", `[{"type":"deprecation"},{"type":"csp-violation","body":{"documentURL":"http://a.com","blockedURL":"https://c.com/x","effectiveDirective":"connect-src","lineNumber":3}}]`, 200, event.TypeCSP, "Blocked 'connect' from 'c.com'", ""},
+		"reporting api": {"application/reports+json", `[{"type":"deprecation"},{"type":"csp-violation","body":{"documentURL":"http://a.com","blockedURL":"https://c.com/x","effectiveDirective":"connect-src","lineNumber":3}}]`, 200, event.TypeCSP, "Blocked 'connect' from 'c.com'", "security_report_type"},
 		"expect-ct":     {"application/expect-ct-report+json", `{"expect-ct-report":{"hostname":"a.com","port":443}}`, 200, event.TypeExpectCT, "Expect-CT failed for 'a.com'", ""},
 		"expect-staple": {"application/expect-staple-report", `{"expect-staple-report":{"hostname":"a.com"}}`, 200, event.TypeExpectStaple, "Expect-Staple failed for 'a.com'", ""},
 		"hpkp":          {"application/json", `{"hostname":"a.com","known-pins":["x"]}`, 200, event.TypeHPKP, "Public key pinning validation failed for 'a.com'", ""},
@@ -144,9 +144,9 @@ func FuzzConvertReports(f *testing.F) {
 	f.Add([]byte(`[{"type":"csp-violation","body":{"effectiveDirective":"x","blockedURL":"%zz"}}]`))
 	f.Add([]byte(`{"hostname":"a","known-pins":[]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		payloads, reason := convertReports(&request{origin: "http://x"}, body, "r", "e")
-		if (len(payloads) == 0) == (reason == "") {
-			t.Fatalf("%d events and reason %q", len(payloads), reason)
+		payloads, bad := convertReports(&request{origin: "http://x"}, body, "r", "e")
+		if len(payloads)+len(bad) == 0 || len(payloads) > maxReports {
+			t.Fatalf("%d events, bad %v", len(payloads), bad)
 		}
 		for _, p := range payloads {
 			if _, err := event.Decode(p); err != nil {
