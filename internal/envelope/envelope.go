@@ -100,6 +100,27 @@ func ParseHeader(body []byte) (Header, error) {
 	return env.Header, err
 }
 
+// ParseLone reads the header of an envelope of size bytes, and of its item, from the bytes at its front.
+// ok is false unless they say that there is this one item and no other. Its payload is left out.
+func ParseLone(front []byte, size int64) (env Envelope, ok bool) {
+	s := scanners.Get().(*scanner)
+	defer s.release()
+	env, rest, err := parseHeader(s, front)
+	if err != nil {
+		return Envelope{}, false
+	}
+	it := Item{Count: -1}
+	rest = trimSpace(rest)
+	n, length, err := s.item(rest, &it)
+	if err != nil || length < 0 || n == len(rest) || rest[n] != '\n' {
+		return Envelope{}, false
+	}
+	it.Raw = rest[:n]
+	env.Items = []Item{it}
+	end := int64(len(front)-len(rest)+n+1) + length
+	return env, end == size || end+1 == size // a line feed may follow
+}
+
 func parseHeader(s *scanner, body []byte) (Envelope, []byte, error) {
 	var env Envelope
 	body = trimSpace(body)

@@ -99,38 +99,44 @@ func (buf *buffer) widen(ctx context.Context, limit int64) error {
 // measure. fault.Invalid: broken or empty. fault.Unavailable: no memory for it.
 // A body is read whole before it is decoded, so that slow clients hold no decoder.
 func (s *Service) readBody(w http.ResponseWriter, r *http.Request, limit int64) (*buffer, error) {
-	encoding, err := encodingOf(r.Header["Content-Encoding"])
+	wire, encoding, err := s.readWire(w, r, limit)
+	if err != nil || encoding == "" {
+		return wire, err
+	}
+	defer wire.free()
+	return s.decode(r.Context(), encoding, wire.b, limit)
+}
+
+// readWire returns a request's body as it was sent, and the name of its content encoding; see readBody.
+func (s *Service) readWire(w http.ResponseWriter, r *http.Request, limit int64) (_ *buffer, encoding string, err error) {
+	encoding, err = encodingOf(r.Header["Content-Encoding"])
 	if err != nil {
 		w.Header().Set("Accept-Encoding", acceptEncoding)
-		return nil, err
+		return nil, "", err
 	}
 	sent := limit
 	if encoding != "" {
 		sent = min(limit, s.cfg.MaxCompressedBytes)
 	}
 	if r.ContentLength > sent { // a smaller claim is not believed
-		return nil, errBody
+		return nil, "", errBody
 	}
 	wire, err := newBuffer(r.Context(), s.budget)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := wire.fill(r.Context(), http.MaxBytesReader(w, r.Body, sent), sent, nil); err != nil {
 		wire.free()
 		if fault.KindOf(err) == fault.Internal { // the connection broke
 			err = fault.Wrap(err, fault.Invalid, "invalid request body")
 		}
-		return nil, err
+		return nil, "", err
 	}
 	if len(wire.b) == 0 {
 		wire.free()
-		return nil, errEmpty
+		return nil, "", errEmpty
 	}
-	if encoding == "" {
-		return wire, nil
-	}
-	defer wire.free()
-	return s.decode(r.Context(), encoding, wire.b, limit)
+	return wire, encoding, nil
 }
 
 // errEmpty answers a request without a body.

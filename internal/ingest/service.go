@@ -138,7 +138,18 @@ func (s *Service) acceptTunnel(w http.ResponseWriter, r *http.Request) error {
 // envelopeBody accepts the envelope in a request's body, whose header authenticates the request
 // when nothing else did.
 func (s *Service) envelopeBody(w http.ResponseWriter, r *http.Request, q *request) error {
-	body, err := s.readBody(w, r, s.cfg.MaxEnvelopeBytes)
+	body, encoding, err := s.readWire(w, r, s.cfg.MaxEnvelopeBytes)
+	if err == nil && encoding != "" {
+		wire := body
+		defer wire.free()
+		var rec receipt
+		if q.client != nil {
+			if err := s.refuseEarly(r.Context(), q, encoding, wire.b, &rec); err != nil {
+				return s.failed(w, rec, err)
+			}
+		}
+		body, err = s.decode(r.Context(), encoding, wire.b, s.cfg.MaxEnvelopeBytes)
+	}
 	if err != nil {
 		return s.unreadable(q, err)
 	}

@@ -82,6 +82,23 @@ func (c *Counters) Take(ctx context.Context, name string, limit, n int64, window
 	return 0, true
 }
 
+// Spent reports whether Take is known to refuse even one unit, without taking any or asking anybody.
+func (c *Counters) Spent(name string, limit int64, window, shift time.Duration) bool {
+	if limit <= 0 || window <= 0 {
+		return true
+	}
+	slot := int64((time.Duration(c.now().UnixNano()) - shift) / window)
+	c.mu.Lock()
+	k := c.byName[name]
+	c.mu.Unlock()
+	if k == nil {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.slot == slot && k.empty && k.stock < 1
+}
+
 // refill gets units for k, whose lock the caller holds.
 func (c *Counters) refill(ctx context.Context, k *counter, name string, limit, need int64) {
 	got, asked := int64(0), false
