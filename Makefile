@@ -4,7 +4,7 @@ GO      ?= go
 TOOLS   := $(GO) tool -modfile=internal/tools/go.mod
 BIN     := bin
 
-.PHONY: run build test check bench chaos generate postgres browser node clients clean
+.PHONY: run build test check bench chaos fuzz ledger generate postgres browser node clients clean
 
 run: postgres build ## build and run everything in the foreground
 	$(BIN)/tocsin up
@@ -28,6 +28,12 @@ chaos: postgres build ## break the built programs in every way they survive; SEE
 
 bench: postgres build ## print the benchmark tables
 	internal/tools/bench.sh
+
+fuzz: ## fuzz every target, one after another, each for FUZZTIME (10m); FUZZ="package/Target …" picks
+	internal/tools/fuzz.sh $(FUZZ)
+
+ledger: postgres ## send REQUESTS (100000), garbage among them, and want the ledger to close
+	$(GO) test ./internal/e2e -run TestTheLedgerClosesAfterAMixedLoad -v -count=1 -timeout 60m -args -ledger-requests $(or $(REQUESTS),100000)
 
 generate: ## rewrite every generated file
 	$(TOOLS) templ generate -path internal/web/ui

@@ -190,6 +190,30 @@ func (in *installation) signIn(ctx context.Context) error {
 	return nil
 }
 
+// limitKey gives the project's key a limit of one event a day.
+func (in *installation) limitKey(ctx context.Context) error {
+	keys := in.URL + "/api/0/projects/" + in.Organization + "/" + in.Project + "/keys/"
+	var list []struct{ ID string }
+	if err := in.get(ctx, keys, &list); err != nil || len(list) == 0 {
+		return fmt.Errorf("%d client keys: %w", len(list), err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, keys+list[0].ID+"/", strings.NewReader(`{"rateLimit":{"count":1,"window":86400}}`))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+in.AuthToken)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := in.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("limit the key: %s", res.Status)
+	}
+	return nil
+}
+
 // stop ends the program in order.
 func (in *installation) stop() error {
 	_ = in.cmd.Process.Signal(syscall.SIGTERM)

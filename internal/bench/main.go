@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -23,9 +24,17 @@ type options struct {
 	pages       int
 	repeat      int
 	dataRoot    string
+	only        string
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == natsRole {
+		if err := serveNATS(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "nats-server:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.tocsin, "tocsin", "bin/tocsin", "program to measure")
 	flag.StringVar(&o.out, "json", "", "also write the figures to this file")
@@ -36,6 +45,7 @@ func main() {
 	flag.IntVar(&o.pages, "pages", 100_000, "issues to make before pages are timed; 0 leaves that out")
 	flag.IntVar(&o.repeat, "repeat", 1, "times the load is run, each on a fresh installation; medians are printed")
 	flag.StringVar(&o.dataRoot, "data", os.TempDir(), "folder on the disk to measure")
+	flag.StringVar(&o.only, "only", "", "ingest: load the ingest program alone, beside NATS and without a database")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -54,6 +64,13 @@ func run(ctx context.Context, o options) error {
 	var r report
 	if r.Machine, err = limits(ctx, o); err != nil {
 		return err
+	}
+	fmt.Fprintln(os.Stderr, "ingest alone …")
+	if r.Ingest, err = measureIngest(ctx, o); err != nil {
+		return fmt.Errorf("ingest alone: %w", err)
+	}
+	if o.only == "ingest" {
+		o.repeat, o.pages = 0, 0
 	}
 	for n := range o.repeat {
 		fmt.Fprintf(os.Stderr, "load %d of %d …\n", n+1, o.repeat)
@@ -129,6 +146,9 @@ func measureLoad(ctx context.Context, o options) (l load, err error) {
 		return l, fmt.Errorf("open loop: %w", err)
 	}
 	l.OpenP50, l.OpenP99, l.OpenRefused = open.quantile(0.5), open.quantile(0.99), open.Refused
+	if err := l.measureRefusals(ctx, in, list, o.connections); err != nil {
+		return l, fmt.Errorf("refusals: %w", err)
+	}
 	if err := in.stop(); err != nil {
 		return l, err
 	}
@@ -138,6 +158,37 @@ func measureLoad(ctx context.Context, o options) (l load, err error) {
 	}
 	l.SecondStart = again.took.Seconds()
 	return l, again.stop()
+}
+
+// measureRefusals measures what events cost that are refused: those of an unknown key, and those of one
+// whose limit is spent.
+func (l *load) measureRefusals(ctx context.Context, in *installation, list []body, connections int) error {
+	if err := in.limitKey(ctx); err != nil {
+		return err
+	}
+	cost := func(key string) (float64, error) {
+		to := in.target()
+		to.key = cmp.Or(key, to.key)
+		for { // until the limit holds, and what came before is processed
+			res, err := to.run(ctx, list, connections, time.Second, 0)
+			if err != nil || res.Accepted == 0 && res.Refused > 0 {
+				break
+			}
+		}
+		time.Sleep(5 * time.Second)
+		before := measure(in.pid())
+		res, err := to.run(ctx, list, connections, 3*time.Second, 0)
+		if err != nil {
+			return 0, err
+		}
+		after := measure(in.pid())
+		return 1000 * (after.own + after.postgres - before.own - before.postgres) / float64(res.Refused), nil
+	}
+	var err error
+	if l.CPULimited, err = cost(""); err == nil {
+		l.CPUDenied, err = cost(noKey)
+	}
+	return err
 }
 
 // watchRSS samples the memory of a process until the returned function is called, which answers

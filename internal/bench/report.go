@@ -15,9 +15,10 @@ import (
 
 // report is everything one run of the program found.
 type report struct {
-	Machine machine `json:"machine"`
-	Loads   []load  `json:"loads"`
-	Pages   []page  `json:"pages,omitempty"`
+	Machine machine    `json:"machine"`
+	Ingest  ingestLoad `json:"ingest"`
+	Loads   []load     `json:"loads"`
+	Pages   []page     `json:"pages,omitempty"`
 }
 
 // machine is what this machine can do without us.
@@ -38,6 +39,8 @@ type load struct {
 	P99          float64 `json:"accept_p99_ms"`
 	CPUOwn       float64 `json:"cpu_seconds_per_1000_own"`
 	CPUPostgres  float64 `json:"cpu_seconds_per_1000_postgres"`
+	CPULimited   float64 `json:"cpu_seconds_per_1000_limited"`
+	CPUDenied    float64 `json:"cpu_seconds_per_1000_denied"`
 	DiskPerEvent float64 `json:"disk_bytes_per_event"`
 	IdleRSS      int64   `json:"rss_idle_bytes"`
 	PeakRSS      int64   `json:"rss_peak_bytes"`
@@ -63,9 +66,23 @@ func (r *report) print(out io.Writer, o options) {
 	row := func(name, format string, values ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, values...))
 	}
-	m := func(f func(load) float64) float64 { return median(r.Loads, f) }
 	row("machine: HTTP bodies read", "%.0f/s", r.Machine.HTTPPerSecond)
 	row("machine: synced append of 8 KiB", "%.2f ms", r.Machine.SyncMillis)
+	for _, l := range r.Ingest.lines() {
+		row(l[0], "%s", l[1])
+	}
+	if len(r.Loads) > 0 {
+		r.printLoads(row, o)
+	}
+	for _, p := range r.Pages {
+		row(fmt.Sprintf("%s at %d issues p50, p95", p.Name, o.pages), "%.1f, %.1f ms", p.Millis.P50, p.Millis.P95)
+	}
+	w.Flush()
+}
+
+// printLoads prints the medians of the reference loads.
+func (r *report) printLoads(row func(name, format string, values ...any), o options) {
+	m := func(f func(load) float64) float64 { return median(r.Loads, f) }
 	row("load", "%s events of %d bytes, %d issues, %d connections, %d s, %d runs (medians)", o.size, r.Loads[0].EventBytes, o.groups, o.connections, o.seconds, len(r.Loads))
 	row("drained", "%.0f events/s", m(func(l load) float64 { return l.Drained }))
 	row("share of HTTP limit", "%.3f", m(func(l load) float64 { return l.Drained / r.Machine.HTTPPerSecond }))
@@ -74,13 +91,10 @@ func (r *report) print(out io.Writer, o options) {
 	row("accept p50, p99", "%.1f, %.1f ms", m(func(l load) float64 { return l.P50 }), m(func(l load) float64 { return l.P99 }))
 	row("open loop at half rate p50, p99", "%.1f, %.1f ms at %.0f/s", m(func(l load) float64 { return l.OpenP50 }), m(func(l load) float64 { return l.OpenP99 }), m(func(l load) float64 { return l.OpenRate }))
 	row("CPU per 1,000 events", "%.3f s (ours %.3f, Postgres %.3f)", m(func(l load) float64 { return l.CPUOwn + l.CPUPostgres }), m(func(l load) float64 { return l.CPUOwn }), m(func(l load) float64 { return l.CPUPostgres }))
+	row("CPU per 1,000 refused", "over a limit %.3f s, unknown key %.3f s", m(func(l load) float64 { return l.CPULimited }), m(func(l load) float64 { return l.CPUDenied }))
 	row("disk per event", "%.0f bytes", m(func(l load) float64 { return l.DiskPerEvent }))
 	row("memory idle, peak", "%.0f, %.0f MiB", m(func(l load) float64 { return float64(l.IdleRSS >> 20) }), m(func(l load) float64 { return float64(l.PeakRSS >> 20) }))
 	row("start, second start", "%.1f, %.1f s", m(func(l load) float64 { return l.FirstStart }), m(func(l load) float64 { return l.SecondStart }))
-	for _, p := range r.Pages {
-		row(fmt.Sprintf("%s at %d issues p50, p95", p.Name, o.pages), "%.1f, %.1f ms", p.Millis.P50, p.Millis.P95)
-	}
-	w.Flush()
 }
 
 // limits measures what bounds any server on this machine.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"net/http"
@@ -54,7 +55,10 @@ func mixture(in *instance) []sending {
 	}
 }
 
-// TestTheLedgerClosesAfterAMixedLoad sends 20,000 requests, many of them garbage, counts by itself
+// ledgerRequests is how many requests the mixed load has; make ledger sends a hundred thousand.
+var ledgerRequests = flag.Int("ledger-requests", 20_000, "requests of the mixed load after which the ledger must close")
+
+// TestTheLedgerClosesAfterAMixedLoad sends many requests, many of them garbage, counts by itself
 // what it sent, and wants the ledger to know the same and to have an outcome for each.
 func TestTheLedgerClosesAfterAMixedLoad(t *testing.T) {
 	t.Parallel()
@@ -62,7 +66,7 @@ func TestTheLedgerClosesAfterAMixedLoad(t *testing.T) {
 	in.URL = "http://" + freeAddress(t)
 	db := in.prepare(t)
 	in.start(t)
-	const requests = 20_000
+	requests := *ledgerRequests
 	kinds := mixture(in)
 	want := map[string]int64{}
 	var next atomic.Int64
@@ -81,7 +85,7 @@ func TestTheLedgerClosesAfterAMixedLoad(t *testing.T) {
 	}
 	wg.Wait()
 
-	in.await("an outcome for each item", 3*time.Minute, func(ctx context.Context) error {
+	in.await("an outcome for each item", time.Duration(requests/100)*time.Second, func(ctx context.Context) error {
 		report, err := in.checkLedger(ctx)
 		if err == nil && (report.Difference != 0 || report.Received < want["1"]+want["2"]+want["-1"]) {
 			err = fmt.Errorf("the ledger says %+v", report)
@@ -103,6 +107,9 @@ func TestTheLedgerClosesAfterAMixedLoad(t *testing.T) {
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("received by category: want %v, got %v", want, got)
+	}
+	if report, err := in.checkLedger(t.Context()); err == nil {
+		t.Logf("%d requests: %d items received, %d outcomes, difference %d", requests, report.Received, report.Outcomes, report.Difference)
 	}
 	if _, err := db.Exec(t.Context(), "update outcomes set quantity = quantity - 1 where outcome = 0"); err != nil {
 		t.Fatal(err)

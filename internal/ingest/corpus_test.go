@@ -2,13 +2,18 @@ package ingest
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"text/tabwriter"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/tocsin-dev/tocsin/internal/envelope"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/testkit/sdk"
@@ -55,16 +60,27 @@ func TestEveryRecordedRequestIsAccepted(t *testing.T) {
 	closeIdle(t)
 	g := newRig(t)
 	queued := 0
+	fates := map[string]*fate{}
 	for _, r := range sdk.Requests(t, sdk.KindEnvelope, sdk.KindStore, sdk.KindSecurity) {
 		g.s.counts()
+		g.s.received.Take()
 		g.forget() // some ids were sent more than once
 		got := g.replay(&r)
+		f := fates[family(&r)]
+		if f == nil {
+			f = &fate{}
+			fates[family(&r)] = f
+		}
+		f.requests++
 		if got.status != http.StatusOK {
 			t.Errorf("%s: %d %s", r.File, got.status, got.body)
 			continue
 		}
+		f.accepted++
 		typ := eventType(&r)
-		for k, n := range g.s.counts() {
+		counts := g.s.counts()
+		g.settle(&r, f, counts)
+		for k, n := range counts {
 			if k.Reason == outcome.ReasonDuplicateItem || (k.Category == outcome.Error && k.Kind != outcome.ClientDiscard) || k.Category == outcome.UnknownItem || (k.Kind == outcome.Invalid && k.Reason != outcome.ReasonTimestamp) { // recorded sessions age
 				t.Errorf("%s: counted %d of %+v", r.File, n, k)
 			}
@@ -90,6 +106,93 @@ func TestEveryRecordedRequestIsAccepted(t *testing.T) {
 	if queued != 420 {
 		t.Errorf("want 420 events, got %d", queued)
 	}
+	t.Log("\n" + fateTable(fates))
+}
+
+// fate is what became of what one SDK sent.
+type fate struct{ requests, accepted, items, queued, counted, invalid, discards int }
+
+func family(r *sdk.Request) string { dir, _, _ := strings.Cut(r.File, "/"); return dir }
+
+// settle sees that every item of a request is in the queue, counted as what it is, or tells of what the
+// client dropped itself; and that nothing is received without an outcome to come.
+func (g *rig) settle(r *sdk.Request, f *fate, counts map[outcome.Key]int64) {
+	g.t.Helper()
+	open := map[outcome.Category]int64{} // received, less what has its outcome here: what the processor settles
+	for _, c := range g.s.received.Take() {
+		open[c.Category] += c.Quantity
+	}
+	settled := map[outcome.Category]int64{}
+	discards := int64(0)
+	for k, n := range counts {
+		switch k.Kind {
+		case outcome.ClientDiscard:
+			discards += n
+			continue
+		case outcome.Invalid:
+			f.invalid += int(n)
+		}
+		settled[k.Category] += n
+		open[k.Category] -= n
+	}
+	f.discards += int(discards)
+	list := r.Items
+	switch r.Kind {
+	case sdk.KindStore:
+		list = []sdk.Item{{Type: "event"}}
+	case sdk.KindSecurity:
+		list = []sdk.Item{{Type: "security"}}
+	}
+	for i := range list {
+		it := &envelope.Item{Type: list[i].Type, Count: -1}
+		spec := specOf(it)
+		f.items++
+		switch {
+		case spec.counting == countReport:
+			if discards == 0 {
+				g.t.Errorf("%s: a client report counts nothing", r.File)
+			}
+			f.counted++
+		case spec.stored, spec.companion:
+			c := spec.category
+			if it.Type == event.ItemAttachment {
+				c = outcome.AttachmentItem
+			}
+			if open[c]--; open[c] < 0 {
+				g.t.Errorf("%s: %s number %d is not in the queue", r.File, it.Type, i)
+			}
+			f.queued++
+		default:
+			if settled[spec.category] == 0 && it.Type == "profile_chunk" {
+				spec.category = outcome.ProfileChunkUI // its header names a browser
+			}
+			if settled[spec.category]--; settled[spec.category] < 0 {
+				g.t.Errorf("%s: %s number %d has no outcome", r.File, it.Type, i)
+			}
+			f.counted++
+		}
+	}
+	for c, n := range open {
+		if n != 0 && c != outcome.Attachment { // by their bytes, which the recordings do not tell
+			g.t.Errorf("%s: %d of %s are received and not accounted for", r.File, n, c)
+		}
+	}
+}
+
+func fateTable(fates map[string]*fate) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	var sum fate
+	fmt.Fprintln(w, "SDK\trequests\tanswered 2xx\titems\tqueued\tcounted\tof them too old\tclient drops\t")
+	for _, name := range slices.Sorted(maps.Keys(fates)) {
+		f := fates[name]
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, f.requests, f.accepted, f.items, f.queued, f.counted, f.invalid, f.discards)
+		sum = fate{sum.requests + f.requests, sum.accepted + f.accepted, sum.items + f.items, sum.queued + f.queued, sum.counted + f.counted,
+			sum.invalid + f.invalid, sum.discards + f.discards}
+	}
+	fmt.Fprintf(w, "all\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", sum.requests, sum.accepted, sum.items, sum.queued, sum.counted, sum.invalid, sum.discards)
+	_ = w.Flush() // into memory
+	return b.String()
 }
 
 // compareEvent holds the queued payload to what the recording says is on the wire.

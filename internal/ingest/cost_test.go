@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -128,6 +129,44 @@ func BenchmarkRefusal(b *testing.B) {
 			b.ReportMetric(100*float64(refused)/float64(accepted), "limited-%")
 			b.ReportMetric(100*float64(denied)/float64(accepted), "denied-%")
 		})
+	}
+}
+
+// BenchmarkCorpus is the parsing path on what real clients sent: every recorded envelope, event and report
+// in turn, from the body as it came to the event as the queue gets it.
+func BenchmarkCorpus(b *testing.B) {
+	h := newTestService(b, testConfig(), nowhere{}).routes()
+	list := sdk.Requests(b, sdk.KindEnvelope, sdk.KindStore, sdk.KindSecurity)
+	size := int64(0)
+	for i := range list {
+		size += int64(len(list[i].Body))
+	}
+	blank := httptest.NewRequest(http.MethodPost, envelopePath, nil)
+	var requests []*http.Request
+	for i := range list {
+		r := *blank
+		if strings.HasPrefix(list[i].Target, "/api/") {
+			target, err := url.ParseRequestURI(list[i].Target)
+			if err != nil {
+				b.Fatal(err)
+			}
+			r.URL = target
+		}
+		r.Header, r.ContentLength = list[i].Header, int64(len(list[i].Body))
+		requests = append(requests, &r)
+	}
+	src, w := bytes.NewReader(nil), &status{discard: discard{http.Header{}}}
+	b.SetBytes(size / int64(len(list)))
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		i := n % len(list)
+		n++
+		src.Reset(list[i].Body)
+		requests[i].Body = readCloser{src}
+		if h.ServeHTTP(w, requests[i]); w.code >= 300 {
+			b.Fatalf("%s: %d", list[i].File, w.code)
+		}
 	}
 }
 

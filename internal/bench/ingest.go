@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/bus"
+	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/outcome"
+	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/quota"
+)
+
+// natsRole makes this program a NATS server, so that one can be killed as a process.
+const natsRole = "nats-server"
+
+// serveNATS is a NATS server in the foreground, until it is killed.
+func serveNATS(config string) error {
+	opts, err := natsserver.ProcessConfigFile(config)
+	if err != nil {
+		return err
+	}
+	srv, err := natsserver.NewServer(opts)
+	if err != nil {
+		return err
+	}
+	if err := natsserver.Run(srv); err != nil {
+		return err
+	}
+	srv.WaitForShutdown()
+	return nil
+}
+
+// ingestLoad is what ingest alone did, with a NATS server that syncs every message and nobody to
+// process them.
+type ingestLoad struct {
+	Accepted   int     `json:"accepted"`
+	PerSecond  float64 `json:"accepted_per_second"`
+	P50        float64 `json:"p50_ms"`
+	P99        float64 `json:"p99_ms"`
+	Lost       int64   `json:"lost_after_kill"` // accepted, and not in the queue after ingest and NATS were killed
+	CPU        float64 `json:"cpu_seconds_per_1000"`
+	CPULimited float64 `json:"cpu_seconds_per_1000_limited"`
+	CPUDenied  float64 `json:"cpu_seconds_per_1000_denied"`
+	PeakRSS    int64   `json:"rss_peak_bytes"`
+}
+
+const (
+	openKey   = "00000000000000000000000000000001"
+	closedKey = "00000000000000000000000000000002"
+	noKey     = "00000000000000000000000000000003"
+)
+
+// pair is an ingest program and a NATS server, as processes of their own, without a database.
+type pair struct {
+	dir, bin, address, nats string
+	users                   map[string]string
+	ingest, server          *exec.Cmd
+}
+
+// measureIngest loads ingest alone, kills it and NATS, and counts what the queue has.
+func measureIngest(ctx context.Context, o options) (l ingestLoad, err error) {
+	p := &pair{bin: filepath.Dir(o.tocsin)}
+	if p.dir, err = os.MkdirTemp(o.dataRoot, "tocsin-bench-"); err != nil {
+		return l, err
+	}
+	defer p.close()
+	if err := p.start(ctx); err != nil {
+		return l, err
+	}
+	list := bodies(o.size, o.groups, 4, 1)
+	to := target{p.address, "1", openKey}
+	warm, err := to.run(ctx, list, o.connections, 2*time.Second, 0)
+	if err != nil {
+		return l, err
+	}
+	before := p.cpu()
+	peak := watchRSS(p.ingest.Process.Pid)
+	res, err := to.run(ctx, list, o.connections, time.Duration(o.seconds)*time.Second, 0)
+	if err != nil {
+		return l, err
+	}
+	l.PeakRSS = peak()
+	l.Accepted, l.PerSecond, l.P50, l.P99 = res.Accepted, res.perSecond(), res.quantile(0.5), res.quantile(0.99)
+	l.CPU = 1000 * (p.cpu() - before) / float64(res.Accepted)
+	if res.Refused > 0 {
+		return l, fmt.Errorf("%d events were refused", res.Refused)
+	}
+	let := int64(warm.Accepted + res.Accepted)
+	for key, cpu := range map[string]*float64{closedKey: &l.CPULimited, noKey: &l.CPUDenied} {
+		before := p.cpu()
+		res, err := target{p.address, "1", key}.run(ctx, list, o.connections, 3*time.Second, 0)
+		if err != nil {
+			return l, err
+		}
+		let += int64(res.Accepted) // the quota lets one pass
+		*cpu = 1000 * (p.cpu() - before) / float64(res.Refused)
+	}
+	kill(p.ingest)
+	kill(p.server)
+	if err := p.startNATS(ctx); err != nil {
+		return l, err
+	}
+	queued, err := p.queued(ctx, let)
+	l.Lost = let - queued
+	return l, err
+}
+
+func (p *pair) start(ctx context.Context) error {
+	var err error
+	if p.nats, err = freeAddress(); err != nil {
+		return err
+	}
+	if p.address, err = freeAddress(); err != nil {
+		return err
+	}
+	conf, err := exec.CommandContext(ctx, filepath.Join(p.bin, "tocsin"), "bindings", "nats-config", "--listen", p.nats, "--store-dir", filepath.Join(p.dir, "nats")).Output()
+	if err != nil {
+		return fmt.Errorf("tocsin bindings nats-config: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(p.dir, "nats.conf"), conf, 0o600); err != nil {
+		return err
+	}
+	p.users = map[string]string{}
+	for _, m := range regexp.MustCompile(`user: "(\w+)"\s+password: "(\w+)"`).FindAllStringSubmatch(string(conf), -1) {
+		p.users[m[1]] = m[2]
+	}
+	if err := p.startNATS(ctx); err != nil {
+		return err
+	}
+	admin, err := bus.ConnectAdmin(p.url(bus.Admin))
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	if err := bus.Ensure(ctx, admin, bindings.Graph(), bus.Limits{}); err != nil {
+		return err
+	}
+	if err := p.tellProject(ctx); err != nil {
+		return err
+	}
+	p.ingest = exec.Command(filepath.Join(p.bin, "ingest"), "--listen", p.address, "--nats-url", p.url("ingest"), "--data", filepath.Join(p.dir, "data"))
+	if err := p.run(p.ingest); err != nil {
+		return err
+	}
+	return retry(ctx, 30*time.Second, func() error {
+		res, err := http.Get("http://" + p.address + "/_health/")
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return errors.New(res.Status)
+		}
+		return nil
+	})
+}
+
+func (p *pair) startNATS(ctx context.Context) error {
+	p.server = exec.Command(os.Args[0], natsRole, filepath.Join(p.dir, "nats.conf"))
+	if err := p.run(p.server); err != nil {
+		return err
+	}
+	return retry(ctx, 60*time.Second, func() error {
+		nc, err := bus.ConnectAdmin(p.url(bus.Admin))
+		if err == nil {
+			nc.Close()
+		}
+		return err
+	})
+}
+
+// tellProject makes project 1 known, with a key that may send all it likes and one whose limit one
+// event spends.
+func (p *pair) tellProject(ctx context.Context) error {
+	web, err := p.connect(ctx, "web")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = web.Close(ctx) }()
+	return bindings.Projects.Put(ctx, web, "1", project.Snapshot{Project: 1, Organization: 1, Slug: "bench",
+		Settings: project.Settings{Quotas: []quota.Quota{{ID: "day", Categories: []outcome.Category{outcome.Error}, Scope: quota.ScopeProject, Limit: 1 << 40, Window: 24 * time.Hour, Reason: "daily_limit"}}},
+		Keys: []project.SnapshotKey{
+			{ID: 1, PublicKey: openKey, Active: true},
+			{ID: 2, PublicKey: closedKey, Active: true, RateLimit: &project.RateLimit{Count: 1, Window: 24 * time.Hour}},
+		}})
+}
+
+// queued counts the events of the queue, each once however often it is delivered, until want have come
+// or no more do.
+func (p *pair) queued(ctx context.Context, want int64) (int64, error) {
+	c, err := p.connect(ctx, "processor")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex
+	seen := map[event.ID]bool{}
+	quiet := time.AfterFunc(quietQueue, cancel)
+	defer quiet.Stop()
+	err = bindings.Events.Consume(ctx, c, func(_ context.Context, batch []event.Raw) ([]bus.Reject, error) {
+		quiet.Reset(quietQueue)
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range batch {
+			seen[batch[i].ID] = true
+		}
+		if int64(len(seen)) >= want {
+			cancel()
+		}
+		return nil, nil
+	})
+	return int64(len(seen)), err
+}
+
+// quietQueue is how long a queue that gives nothing more is waited for.
+const quietQueue = 20 * time.Second
+
+func (p *pair) url(user string) string {
+	return "nats://" + user + ":" + p.users[user] + "@" + p.nats
+}
+
+func (p *pair) connect(ctx context.Context, service string) (*bus.Conn, error) {
+	return bus.Connect(ctx, bus.Options{Service: service, Graph: bindings.Graph(), URL: p.url(service)})
+}
+
+func (p *pair) run(cmd *exec.Cmd) error {
+	log, err := os.OpenFile(filepath.Join(p.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd.Start()
+}
+
+// cpu is the CPU seconds that both programs have used.
+func (p *pair) cpu() float64 {
+	return measure(p.ingest.Process.Pid).own + measure(p.server.Process.Pid).own
+}
+
+func (p *pair) close() {
+	kill(p.ingest)
+	kill(p.server)
+	_ = os.RemoveAll(p.dir)
+}
+
+// kill ends a program as a power switch would; one that ended already, or never began, is none the worse.
+func kill(cmd *exec.Cmd) {
+	if cmd != nil && cmd.Process != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+}
+
+func freeAddress() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer ln.Close()
+	return ln.Addr().String(), nil
+}
+
+// retry calls f until it succeeds.
+func retry(ctx context.Context, limit time.Duration, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// lines are the rows of the report.
+func (l *ingestLoad) lines() [][2]string {
+	return [][2]string{
+		{"ingest alone", fmt.Sprintf("%.0f events/s accepted durably, p50 %.1f ms, p99 %.1f ms", l.PerSecond, l.P50, l.P99)},
+		{"ingest alone: lost after kill -9 of it and of NATS", fmt.Sprintf("%d of %d", l.Lost, l.Accepted)},
+		{"ingest alone: CPU per 1,000", fmt.Sprintf("accepted %.3f s, limited %.3f s (%.1f %%), unknown key %.3f s (%.1f %%)",
+			l.CPU, l.CPULimited, 100*l.CPULimited/l.CPU, l.CPUDenied, 100*l.CPUDenied/l.CPU)},
+		{"ingest alone: memory at most", fmt.Sprintf("%d MiB", l.PeakRSS>>20)},
+	}
+}
