@@ -218,7 +218,7 @@ func composeDigest(n *alert.Notice) Message {
 	d := n.Digest
 	project := Line(n.Change.ProjectName, 100)
 	m := Message{
-		Title: fmt.Sprintf("%s more in %s", Counted(int64(d.Total), "issue"), project), Level: "error", Color: colors["error"], Project: project,
+		Title: fmt.Sprintf("%d more issues in %s", d.Total, project), Level: "error", Color: colors["error"], Project: project,
 		TitleURL: n.BaseURL + "/o/" + n.Change.Org + "/issues?project=" + n.Change.ProjectSlug, At: d.To,
 		What: fmt.Sprintf("%s between %s and %s UTC", Counted(int64(d.Alerts), "alert"), d.From.UTC().Format("15:04"), d.To.UTC().Format("15:04")),
 	}

@@ -5,6 +5,8 @@ package email
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/mail"
 	"strconv"
 	"strings"
@@ -59,15 +61,23 @@ func (c *Channel) Render(n *alert.Notice, s delivery.Settings) ([]byte, error) {
 // Compose writes a message with headers that no text of an event can add to.
 func Compose(n *alert.Notice, to []string, subject string, from *mail.Address) ([]byte, error) {
 	m := delivery.Compose(n)
-	boundary := "tocsin-" + strconv.FormatInt(n.Delivery, 36)
-	msg := gomail.NewMsg(gomail.WithBoundary(boundary), gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
+	text := m.Plain()
+	if n.Unsubscribe != "" {
+		text += "\n-- \nNo more mail like this: " + n.Unsubscribe + "\n"
+	}
+	var page bytes.Buffer
+	if err := layout.Execute(&page, view{Message: &m, Unsubscribe: n.Unsubscribe}); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "render mail")
+	}
+	sum := sha256.Sum256([]byte(text + page.String())) // no text can contain its own
+	msg := gomail.NewMsg(gomail.WithBoundary("tocsin-"+hex.EncodeToString(sum[:16])), gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
 	if err := msg.FromFormat(from.Name, from.Address); err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "the sender of mail is not an address")
 	}
 	if err := msg.To(to...); err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "a recipient of mail is not an address")
 	}
-	msg.Subject(subjectOf(subject, &m, n))
+	msg.Subject(header(subjectOf(subject, &m, n), 400))
 	msg.SetDateWithValue(m.At.UTC())
 	domain := from.Address[strings.LastIndexByte(from.Address, '@')+1:]
 	msg.SetMessageIDWithValue("delivery." + strconv.FormatInt(n.Delivery, 10) + "@" + domain)
@@ -77,25 +87,17 @@ func Compose(n *alert.Notice, to []string, subject string, from *mail.Address) (
 		msg.SetGenHeader(gomail.HeaderInReplyTo, root)
 	}
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
-	msg.SetGenHeader("X-Sentry-Project", delivery.Line(n.Change.ProjectSlug, 100))
+	msg.SetGenHeader("X-Sentry-Project", header(n.Change.ProjectSlug, 100))
 	if n.Change.Logger != "" {
-		msg.SetGenHeader("X-Sentry-Logger", delivery.Line(n.Change.Logger, 100))
+		msg.SetGenHeader("X-Sentry-Logger", header(n.Change.Logger, 100))
 	}
 	if n.Change.Level != "" {
-		msg.SetGenHeader("X-Sentry-Logger-Level", delivery.Line(n.Change.Level, 20))
+		msg.SetGenHeader("X-Sentry-Logger-Level", header(n.Change.Level, 20))
 	}
 	if n.Unsubscribe != "" {
 		// Rule: https://www.rfc-editor.org/rfc/rfc8058
 		msg.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribe, "<"+n.Unsubscribe+">")
 		msg.SetGenHeader(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click")
-	}
-	text := m.Plain()
-	if n.Unsubscribe != "" {
-		text += "\n-- \nNo more mail like this: " + n.Unsubscribe + "\n"
-	}
-	var page bytes.Buffer
-	if err := layout.Execute(&page, view{Message: &m, Unsubscribe: n.Unsubscribe}); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "render mail")
 	}
 	msg.SetBodyString(gomail.TypeTextPlain, text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, page.String())
@@ -104,6 +106,12 @@ func Compose(n *alert.Notice, to []string, subject string, from *mail.Address) (
 		return nil, fault.Wrap(err, fault.Internal, "write mail")
 	}
 	return out.Bytes(), nil
+}
+
+// header is text for a header: one line, in which nothing passes for an encoded word of our own.
+// Rule: https://www.rfc-editor.org/rfc/rfc2047#section-2
+func header(s string, most int) string {
+	return strings.ReplaceAll(delivery.Line(s, most), "=?", "=\u2060?")
 }
 
 // subjectOf fills in a subject's variables.

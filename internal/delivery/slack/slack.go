@@ -161,11 +161,12 @@ func textContext(text string) obj {
 	return obj{"type": "context", "elements": []any{mrkdwn(delivery.Short(text, 1900))}}
 }
 
-// Escape keeps Slack from reading commands, mentions and links in text: <!channel> becomes words.
+// Escape keeps Slack from reading commands, mentions, links and blocks of code in text: <!channel>
+// becomes words.
 // Rule: https://docs.slack.dev/messaging/formatting-message-text (escaping text)
 func Escape(s string) string {
 	s = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
-	return strings.NewReplacer("@", "@\u2060", "://", ":\u2060//").Replace(s)
+	return strings.NewReplacer("://", ":\u2060//", "```", "'''").Replace(delivery.BreakCalls(s))
 }
 
 // link is text inside a link of ours.

@@ -3,6 +3,7 @@ package webhook
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"time"
 
@@ -277,6 +278,19 @@ func tidy(n *alert.Notice) *alert.Notice {
 		&c.Platform, &c.Logger, &c.Release, &c.Environment, &c.EventID, &t.Detail.Frame, &t.Detail.Code,
 	} {
 		*s = delivery.Line(*s, maxTextBytes)
+	}
+	t.Detail.Tags = make([][2]string, len(n.Detail.Tags))
+	for i, tag := range n.Detail.Tags {
+		t.Detail.Tags[i] = [2]string{delivery.Line(tag[0], maxTextBytes), delivery.Line(tag[1], maxTextBytes)}
+	}
+	if n.Digest != nil {
+		d := *n.Digest
+		d.Issues = slices.Clone(d.Issues)
+		for i := range d.Issues {
+			of := &d.Issues[i]
+			of.Title, of.ShortID, of.FirstSeen = delivery.Line(of.Title, maxTextBytes), delivery.Line(of.ShortID, maxTextBytes), of.FirstSeen.Truncate(time.Millisecond)
+		}
+		d.From, d.To, t.Digest = d.From.Truncate(time.Millisecond), d.To.Truncate(time.Millisecond), &d
 	}
 	c.FirstSeen, c.At = c.FirstSeen.UTC().Truncate(time.Millisecond), c.At.UTC().Truncate(time.Millisecond)
 	return &t
