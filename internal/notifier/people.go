@@ -38,13 +38,6 @@ func (s *Service) tellAssignee(ctx context.Context, c *issue.Change) error {
 		return err
 	}
 	team := strings.HasPrefix(c.Assignee, "team:")
-	for _, r := range people {
-		if !team {
-			if err := s.store.Subscribe(ctx, c.Project, c.Issue, r.ID, true, "assigned"); err != nil {
-				return err
-			}
-		}
-	}
 	reason := "This issue was assigned to you."
 	if team {
 		reason = "This issue was assigned to a team of yours."
@@ -53,11 +46,6 @@ func (s *Service) tellAssignee(ctx context.Context, c *issue.Change) error {
 }
 
 func (s *Service) tellMentioned(ctx context.Context, c *issue.Change) error {
-	if c.Actor != 0 {
-		if err := s.store.Subscribe(ctx, c.Project, c.Issue, c.Actor, true, "commented"); err != nil {
-			return err
-		}
-	}
 	members, err := s.store.ProjectMembers(ctx, c.Project)
 	if err != nil {
 		return err
@@ -66,7 +54,7 @@ func (s *Service) tellMentioned(ctx context.Context, c *issue.Change) error {
 	told := map[int64]bool{}
 	for _, r := range mentioned {
 		told[r.ID] = true
-		if err := s.store.Subscribe(ctx, c.Project, c.Issue, r.ID, true, "mentioned"); err != nil {
+		if err := s.store.Subscribe(ctx, c.Project, c.Issue, r.ID, issue.ReasonMentioned); err != nil {
 			return err
 		}
 	}

@@ -21,17 +21,10 @@ const (
 		on conflict (user_id, project_id, topic, channel) do update set is_on = excluded.is_on, updated_at = now()`
 	sqlDropNotificationSetting = `
 		delete from notification_settings where user_id = @user and project_id = @project and topic = @topic and channel = 'email'`
-	// By hand counts more than by itself: who left stays away.
-	sqlSetSubscribed = `
-		insert into issue_people as p (project_id, issue_id, user_id, is_subscribed, reason) values (@project, @issue, @user, @on, @reason)
-		on conflict (project_id, issue_id, user_id) do update set is_subscribed = excluded.is_subscribed, reason = excluded.reason
-		where p.is_subscribed is null or excluded.reason = 'by hand'`
 	sqlSubscribers = `
 		select u.id, u.name, u.email from issue_people s join users u on u.id = s.user_id
 		join projects p on p.id = s.project_id join memberships m on m.organization_id = p.organization_id and m.user_id = u.id
-		where s.project_id = @project and s.issue_id = @issue and s.is_subscribed and u.is_active and u.email like '%@%' order by u.id limit 1000`
-	sqlIsSubscribed = `
-		select coalesce((select is_subscribed from issue_people where project_id = @project and issue_id = @issue and user_id = @user), false)`
+		where s.project_id = @project and s.issue_id = @issue and s.is_subscribed and u.is_active and m.is_active and u.email like '%@%' order by u.id limit 1000`
 )
 
 // WantsMail reports whether a user wants mail about a topic in a project (0: in no one in particular).
@@ -66,13 +59,9 @@ func (st *Store) SetNotification(ctx context.Context, user, project int64, topic
 	return translate(err, "store what user %d wants to hear of", user)
 }
 
-// SubscribedByHand is the reason of subscriptions that people made or ended themselves.
-const SubscribedByHand = "by hand"
-
-// Subscribe makes a user hear of what happens to an issue, or not any more. Other reasons than
-// SubscribedByHand change nothing where there is a word already.
-func (st *Store) Subscribe(ctx context.Context, project, issueID, user int64, on bool, reason string) error {
-	_, err := st.db.Exec(ctx, sqlSetSubscribed, pgx.StrictNamedArgs{"project": project, "issue": issueID, "user": user, "on": on, "reason": reason})
+// Subscribe makes a user hear of what happens to an issue, unless they said no before.
+func (st *Store) Subscribe(ctx context.Context, project, issueID, user int64, reason string) error {
+	_, err := st.db.Exec(ctx, sqlSubscribe, pgx.StrictNamedArgs{"project": project, "issue": issueID, "user": user, "reason": reason})
 	return translate(err, "subscribe user %d to issue %d", user, issueID)
 }
 
@@ -83,15 +72,9 @@ func (st *Store) Subscribers(ctx context.Context, project, issueID int64) ([]Rec
 	return list, translate(err, "list the subscribers of issue %d", issueID)
 }
 
-// IsSubscribed reports whether a user hears of what happens to an issue.
-func (st *Store) IsSubscribed(ctx context.Context, project, issueID, user int64) (on bool, err error) {
-	err = st.db.QueryRow(ctx, sqlIsSubscribed, pgx.StrictNamedArgs{"project": project, "issue": issueID, "user": user}).Scan(&on)
-	return on, translate(err, "read a subscription to issue %d", issueID)
-}
-
 const sqlOrganizationMembers = `
 	select u.id, u.name, u.email from projects p join memberships m on m.organization_id = p.organization_id join users u on u.id = m.user_id
-	where p.id = @project and u.is_active order by u.id limit 1000`
+	where p.id = @project and u.is_active and m.is_active order by u.id limit 1000`
 
 // ProjectMembers lists the active members of the organization that has the project.
 func (st *Store) ProjectMembers(ctx context.Context, project int64) ([]Recipient, error) {
@@ -100,5 +83,13 @@ func (st *Store) ProjectMembers(ctx context.Context, project int64) ([]Recipient
 	return list, translate(err, "list the members around project %d", project)
 }
 
-// TeamUsers lists the users of a team that may be alerted; installations without teams have none.
-func (st *Store) TeamUsers(context.Context, int64, int64) ([]int64, error) { return nil, nil }
+const sqlTeamUsers = `
+	select m.user_id from projects p join team_members m on m.organization_id = p.organization_id and m.team_id = @team
+	where p.id = @project order by m.user_id limit 1000`
+
+// TeamUsers lists the users of a team of the project's organization.
+func (st *Store) TeamUsers(ctx context.Context, project, team int64) ([]int64, error) {
+	rows, _ := st.db.Query(ctx, sqlTeamUsers, pgx.StrictNamedArgs{"project": project, "team": team}) // Collect reports a failed Query
+	list, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	return list, translate(err, "list the users of team %d", team)
+}

@@ -25,7 +25,7 @@ const fallLimit = 20
 const memberColumns = `
 	select u.id, u.name, u.email
 	from projects p join memberships m on m.organization_id = p.organization_id join users u on u.id = m.user_id
-	where p.id = @project and u.is_active and u.email like '%@%' `
+	where p.id = @project and u.is_active and m.is_active and u.email like '%@%' `
 
 const (
 	sqlRecipients       = memberColumns + `and u.id = any(@users::bigint[]) order by u.id`
@@ -33,7 +33,7 @@ const (
 	sqlAllRecipients    = memberColumns + `order by u.id limit @limit`
 	sqlManagers         = `
 		select u.id, u.name, u.email from memberships m join users u on u.id = m.user_id
-		where m.organization_id = @organization and m.role in ('owner', 'manager') and u.is_active and u.email like '%@%'
+		where m.organization_id = @organization and m.role in ('owner', 'manager') and u.is_active and m.is_active and u.email like '%@%'
 		order by u.id limit 50`
 )
 
