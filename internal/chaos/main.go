@@ -30,8 +30,11 @@ type options struct {
 	rate  int64
 	hold  time.Duration
 	kills int
-	json  string
-	keep  bool
+	// Of the faults that count alerts.
+	alerts     int
+	alertKills int
+	json       string
+	keep       bool
 }
 
 // row is what one fault did.
@@ -46,6 +49,7 @@ type row struct {
 	Lost       int     `json:"lost"`
 	Duplicated int     `json:"duplicated"`
 	Recovery   float64 `json:"recovery_seconds"`
+	Note       string  `json:"note,omitempty"`
 	Failure    string  `json:"failure,omitempty"`
 }
 
@@ -62,6 +66,8 @@ func main() {
 	flag.Int64Var(&o.rate, "rate", 200, "events a second")
 	flag.DurationVar(&o.hold, "hold", 10*time.Second, "how long a fault lasts")
 	flag.IntVar(&o.kills, "kills", 5, "how often a program is killed")
+	flag.IntVar(&o.alerts, "alerts", 10_000, "alerts that F03a and F05 cause")
+	flag.IntVar(&o.alertKills, "alert-kills", 20, "how often F03a kills the notifier")
 	flag.StringVar(&o.json, "json", "", "file for the report as JSON")
 	flag.BoolVar(&o.keep, "keep", false, "leave the folder with data and logs")
 	flag.Parse()
@@ -188,7 +194,9 @@ func (w *world) begin(ctx context.Context) error {
 func (w *world) suffer(ctx context.Context, f fault, rng *rand.Rand) row {
 	r := row{Fault: f.id, Name: f.name}
 	sent, refused, cut := w.load.sent.Load(), w.load.refused.Load(), w.load.cut.Load()
+	w.note = ""
 	err := f.run(ctx, w, rng)
+	r.Note = w.note
 	healed := time.Now()
 	ids := w.load.ledger.fresh()
 	r.Sent, r.Acked, r.Refused, r.Cut = w.load.sent.Load()-sent, len(ids), w.load.refused.Load()-refused, w.load.cut.Load()-cut
@@ -250,6 +258,11 @@ func report(out io.Writer, rows []row) error {
 		}
 	}
 	t.Flush()
+	for _, r := range rows {
+		if r.Note != "" {
+			fmt.Fprintln(out, r.Fault+": "+r.Note)
+		}
+	}
 	if len(failed) > 0 {
 		return fmt.Errorf("%d faults are not survived:\n  %s", len(failed), strings.Join(failed, "\n  "))
 	}

@@ -69,18 +69,9 @@ func TestKilledBetweenSendingAndRecording(t *testing.T) {
 		rw.WriteHeader(http.StatusOK)
 	})
 	rule := w.rule("Tell us", w.action(hook.URL))
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childDatabase+"="+w.url, childData+"="+w.kit.Config.Data)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := w.child()
 	victim.Store(cmd.Process)
-	job := alert.Job{
-		Delivery: alert.Delivery{ID: postgres.NewID(), Project: 1, Rule: rule.ID, Change: 1, Channel: alert.ChannelWebhook, Target: hook.URL,
-			Destination: rule.Actions[0].Destination, Lane: alert.DestinationLane(rule.Actions[0].Destination)},
-		Payload: []byte(`{"a":1}`),
-	}
+	job := queued(&rule, 1)
 	if _, err := w.store.EnqueueDeliveries(t.Context(), []alert.Job{job}); err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +80,75 @@ func TestKilledBetweenSendingAndRecording(t *testing.T) {
 	if d, tries := w.settled(rule.ID, inState(alert.DeliveryQueued)); len(tries) != 0 || d.AttemptCount != 1 {
 		t.Fatalf("after the kill: got %+v, %+v", d.Delivery, tries)
 	}
-	w.run()
-	w.execute("update deliveries set leased_until = now()") // the dead process's lease is over
+	w.run() // with the same folder: it need not wait for the lease of the dead
 	d, tries := w.settled(rule.ID, inState(alert.DeliverySent))
 	if len(tries) != 1 || tries[0].Number != 2 || d.AttemptCount != 2 {
 		t.Errorf("want the second try alone in the log, got %+v", tries)
 	}
 	if got := hook.requests(); len(got) != 2 || got[0] != got[1] || got[0].id != fmt.Sprintf("msg_%d", job.ID) {
 		t.Errorf("want one duplicate under the same id, got %+v", got)
+	}
+}
+
+// child starts a notifier in a process of its own.
+func (w *world) child() *exec.Cmd {
+	w.t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childDatabase+"="+w.url, childData+"="+w.kit.Config.Data)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	return cmd
+}
+
+func queued(rule *alert.Rule, change int64) alert.Job {
+	return alert.Job{
+		Delivery: alert.Delivery{ID: postgres.NewID(), Project: 1, Rule: rule.ID, Change: change, Channel: alert.ChannelWebhook, Target: "hook",
+			Destination: rule.Actions[0].Destination, Lane: alert.DestinationLane(rule.Actions[0].Destination)},
+		Payload: fmt.Appendf(nil, `{"change":%d}`, change),
+	}
+}
+
+// TestKilledAgainAndAgain is the small form of what "make chaos" does with 10,000 alerts and 20 kills.
+func TestKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	const alerts, kills = 240, 6
+	w := newWorld(t)
+	hook := newReceiver(t, status(http.StatusOK))
+	rule := w.rule("Tell us", w.action(hook.URL))
+	var jobs []alert.Job
+	for i := range int64(alerts) {
+		jobs = append(jobs, queued(&rule, i+1))
+	}
+	if n, err := w.store.EnqueueDeliveries(t.Context(), jobs); err != nil || n != alerts {
+		t.Fatalf("queued %d, %v", n, err)
+	}
+	for i := range kills {
+		cmd := w.child()
+		w.eventually("the next part is delivered", func() bool { return len(hook.requests()) >= (i+1)*alerts/(kills+1) })
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed, as it should be
+	}
+	w.run()
+	w.eventually("everything is sent", func() bool {
+		rest, err := w.store.DeliveryBacklog(t.Context())
+		return err == nil && rest.Queued == 0
+	})
+	bodies := map[string]map[string]bool{} // by delivery
+	for _, r := range hook.requests() {
+		if bodies[r.id] == nil {
+			bodies[r.id] = map[string]bool{}
+		}
+		bodies[r.id][r.body] = true
+	}
+	for id, of := range bodies {
+		if len(of) != 1 {
+			t.Errorf("%s came with %d contents", id, len(of))
+		}
+	}
+	if doubles := len(hook.requests()) - len(bodies); len(bodies) != alerts || doubles > kills {
+		t.Errorf("want %d deliveries and at most %d doubles, got %d and %d", alerts, kills, len(bodies), doubles)
 	}
 }
 

@@ -21,7 +21,9 @@ import (
 
 const (
 	inHand  = 64 // deliveries being sent at once
-	perLane = 2  // of one destination, in all notifiers together
+	// perLane is how many of one destination are sent at once, by all notifiers together: messages
+	// keep their order, the first about an issue makes its thread, and a crash can repeat but one.
+	perLane = 1
 	// lease covers a try and the recording of it; afterwards others take the delivery up.
 	lease      = 30 * time.Second
 	recordTime = 15 * time.Second
@@ -47,6 +49,9 @@ func (s *Service) deliver(ctx context.Context) error {
 	records, stopRecords := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRecords()
 	d := &sender{Service: s, sending: sending, records: records}
+	if err := s.takeBack(ctx); err != nil {
+		return err
+	}
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	away := false
@@ -68,6 +73,15 @@ func (s *Service) deliver(ctx context.Context) error {
 	return nil
 }
 
+// takeBack makes due what this notifier had in hand when it was killed.
+func (s *Service) takeBack(ctx context.Context) error {
+	n, err := s.store.ReleaseClaims(ctx, s.holder)
+	if n > 0 {
+		slog.InfoContext(ctx, "deliveries that a crash cut off are taken up again", "count", n)
+	}
+	return err
+}
+
 func waitFor(ctx context.Context, tick <-chan time.Time, wake <-chan struct{}) {
 	select {
 	case <-ctx.Done():
@@ -82,7 +96,7 @@ func (d *sender) start(ctx context.Context) error {
 	if room <= 0 {
 		return nil // the next one to finish nudges
 	}
-	jobs, err := d.store.ClaimDeliveries(ctx, room, perLane, lease)
+	jobs, err := d.store.ClaimDeliveries(ctx, d.holder, room, perLane, lease)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ const (
 // Service matches changes with rules and delivers what comes of it.
 type Service struct {
 	store    *postgres.Store
+	holder   string // of leases
 	key      *seal.Key
 	channels map[string]delivery.Channel
 	rules    *ruleCache
@@ -63,8 +64,14 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	name, done, err := holder(k.DataDir)
+	if err != nil {
+		return err
+	}
+	defer done()
 	s := &Service{
 		store:    k.Store,
+		holder:   name,
 		key:      key,
 		channels: channels.Open(&delivery.Poster{Client: client, Agent: agent}, relay, k.BaseURL()),
 		rules:    &ruleCache{rules: map[int64]cachedRules{}},

@@ -41,7 +41,7 @@ const sqlClaimDeliveries = `
 		limit @limit
 		for update of d skip locked
 	), taken as (
-		update deliveries d set leased_until = now() + @lease::interval, attempts = d.attempts + 1
+		update deliveries d set leased_until = now() + @lease::interval, leased_by = @holder, attempts = d.attempts + 1
 		from due
 		where d.project_id = due.project_id and d.id = due.id
 			and d.state = 0 and (d.leased_until is null or d.leased_until <= now())
@@ -55,6 +55,9 @@ const sqlClaimDeliveries = `
 	from taken d left join alert_destinations dest on dest.id = d.destination_id
 	left join users u on u.id = d.user_id and u.is_active
 	left join alert_threads t on t.project_id = d.project_id and t.issue_id = d.issue_id and t.lane = d.lane`
+
+const sqlReleaseClaims = `
+	update deliveries set leased_until = null, leased_by = null where state = 0 and leased_by = @holder`
 
 const sqlStartDelivery = `
 	insert into deliveries (project_id, id, rule_id, change_id, action, channel, target, payload, kind, lane, destination_id, user_id,
@@ -79,7 +82,7 @@ const sqlFinishAttempt = `
 		select @project, @issue, @lane, @thread where @thread::text <> '' and @issue::bigint <> 0
 		on conflict do nothing
 	)
-	update deliveries set state = @state::smallint, reason = @reason, next_attempt_at = @next, leased_until = null,
+	update deliveries set state = @state::smallint, reason = @reason, next_attempt_at = @next, leased_until = null, leased_by = null,
 		finished_at = case when @state::smallint = 0 then null else now() end
 	where project_id = @project and id = @id and state = 0 and (attempts = @number or @state::smallint = 1)`
 
@@ -118,13 +121,19 @@ func (st *Store) StartDelivery(ctx context.Context, j *alert.Job, lease time.Dur
 
 // ClaimDeliveries takes up to limit due deliveries in hand, at most perLane of one lane counting
 // those in hand already: first of lanes with fewest in hand, then longest due. Nobody else gets them
-// until lease has passed; AttemptCount is the number of the try to make.
-func (st *Store) ClaimDeliveries(ctx context.Context, limit, perLane int, lease time.Duration) ([]alert.Job, error) {
+// until lease has passed, or holder releases its claims; AttemptCount is the number of the try to make.
+func (st *Store) ClaimDeliveries(ctx context.Context, holder string, limit, perLane int, lease time.Duration) ([]alert.Job, error) {
 	rows, _ := st.db.Query(ctx, sqlClaimDeliveries, pgx.StrictNamedArgs{ // Collect reports a failed Query
-		"limit": limit, "per_lane": perLane, "lease": lease, "break_after": alert.BreakAfter})
+		"limit": limit, "per_lane": perLane, "lease": lease, "holder": holder, "break_after": alert.BreakAfter})
 	jobs, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[alert.Job])
 	slices.SortFunc(jobs, func(a, b alert.Job) int { return cmp.Compare(a.ID, b.ID) })
 	return jobs, translate(err, "claim deliveries")
+}
+
+// ReleaseClaims gives back what a holder had in hand when it died, and returns how many those were.
+func (st *Store) ReleaseClaims(ctx context.Context, holder string) (int64, error) {
+	tag, err := st.db.Exec(ctx, sqlReleaseClaims, pgx.StrictNamedArgs{"holder": holder})
+	return tag.RowsAffected(), translate(err, "release the claims of a notifier")
 }
 
 // KeepPayload stores what was rendered for j, before it is sent for the first time.

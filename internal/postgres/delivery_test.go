@@ -54,7 +54,7 @@ func enqueueAll(t *testing.T, st *postgres.Store, jobs ...alert.Job) int {
 
 func claim(t *testing.T, st *postgres.Store, limit, perTarget int, lease time.Duration) []alert.Job {
 	t.Helper()
-	jobs, err := st.ClaimDeliveries(t.Context(), limit, perTarget, lease)
+	jobs, err := st.ClaimDeliveries(t.Context(), "me", limit, perTarget, lease)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestConcurrentClaimsShareNothing(t *testing.T) {
 	for i := range claimed {
 		g.Go(func() (err error) {
 			for range 5 {
-				got, err := st.ClaimDeliveries(context.Background(), 10, 2, time.Minute)
+				got, err := st.ClaimDeliveries(context.Background(), "me", 10, 2, time.Minute)
 				if err != nil {
 					return err
 				}
@@ -377,8 +377,28 @@ func BenchmarkClaimBesideALongQueue(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := st.ClaimDeliveries(b.Context(), 64, 2, time.Hour); err != nil {
+		if _, err := st.ClaimDeliveries(b.Context(), "me", 64, 2, time.Hour); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestAHolderTakesBackItsOwnOnly(t *testing.T) {
+	t.Parallel()
+	st := pgtest.New(t)
+	enqueueAll(t, st, testJob(1, "a"), testJob(2, "b"))
+	for _, holder := range []string{"me", "you"} {
+		if jobs, err := st.ClaimDeliveries(t.Context(), holder, 1, 1, time.Hour); err != nil || len(jobs) != 1 {
+			t.Fatalf("%s: %+v, %v", holder, jobs, err)
+		}
+	}
+	if jobs := claim(t, st, 10, 1, time.Hour); len(jobs) != 0 {
+		t.Fatalf("both are in hand, got %+v", jobs)
+	}
+	if n, err := st.ReleaseClaims(t.Context(), "me"); err != nil || n != 1 {
+		t.Errorf("released %d, %v", n, err)
+	}
+	if jobs := claim(t, st, 10, 1, time.Hour); len(jobs) != 1 || jobs[0].Lane != "a" || jobs[0].AttemptCount != 2 {
+		t.Errorf("want the one that I had, got %+v", jobs)
 	}
 }
