@@ -220,7 +220,7 @@ func composeDigest(n *alert.Notice) Message {
 	m := Message{
 		Title: fmt.Sprintf("%d more issues in %s", d.Total, project), Level: "error", Color: colors["error"], Project: project,
 		TitleURL: n.BaseURL + "/o/" + n.Change.Org + "/issues?project=" + n.Change.ProjectSlug, At: d.To,
-		What: fmt.Sprintf("%s between %s and %s UTC", Counted(int64(d.Alerts), "alert"), d.From.UTC().Format("15:04"), d.To.UTC().Format("15:04")),
+		What: Counted(int64(d.Alerts), "alert") + " " + stretch(d.From.UTC(), d.To.UTC()),
 	}
 	if d.Quiet {
 		m.What += ", held back by quiet hours"
@@ -242,6 +242,18 @@ func composeDigest(n *alert.Notice) Message {
 		{"Alerts", "history", n.BaseURL + "/o/" + n.Change.Org + "/alerts/history?digest=" + strconv.FormatInt(n.Delivery, 10)}}
 	m.Subject = Line(m.Title+" ("+m.What+")", maxTitle)
 	return m
+}
+
+// stretch says when something happened.
+func stretch(from, to time.Time) string {
+	first, last := from.Format("15:04"), to.Format("15:04")
+	switch {
+	case first == last && to.Sub(from) < time.Minute:
+		return "at " + first + " UTC"
+	case from.YearDay() != to.YearDay():
+		return "between " + from.Format("2 Jan 15:04") + " and " + to.Format("2 Jan 15:04") + " UTC"
+	}
+	return "between " + first + " and " + last + " UTC"
 }
 
 // changeWord is one word for what happened to an issue.

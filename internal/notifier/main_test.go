@@ -119,6 +119,19 @@ func (w *world) execute(sql string, args ...any) {
 	}
 }
 
+// scan reads one row.
+func (w *world) scan(sql string, into ...any) {
+	w.t.Helper()
+	conn, err := pgx.Connect(context.Background(), w.url)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if err := conn.QueryRow(context.Background(), sql).Scan(into...); err != nil {
+		w.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
 // action makes a destination and returns the action that goes there. Every alert is a message.
 func (w *world) action(url string) alert.Action {
 	w.t.Helper()
