@@ -19,6 +19,8 @@ const (
 	ChannelNtfy       = "ntfy"
 	ChannelPagerDuty  = "pagerduty"
 	ChannelOpsgenie   = "opsgenie"
+	// ChannelLoopback takes what heartbeats tell; it is not offered to people.
+	ChannelLoopback = "loopback"
 )
 
 // Destination is where alerts of an organization's projects can go.

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	inHand  = 64 // deliveries being sent at once
+	inHand = 64 // deliveries being sent at once
 	// perLane is how many of one destination are sent at once, by all notifiers together: messages
 	// keep their order, the first about an issue makes its thread, and a crash can repeat but one.
 	perLane = 1

@@ -2,7 +2,6 @@ package notifier
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -18,7 +17,7 @@ import (
 // is in use by another notifier, or cannot be written, the name is new each time. done gives the
 // name up.
 func holder(dir string) (name string, done func(), err error) {
-	name = newHolder()
+	name = rand.Text()
 	f, err := os.OpenFile(filepath.Join(dir, "holder"), os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		return name, func() {}, nil
@@ -40,10 +39,4 @@ func holder(dir string) (name string, done func(), err error) {
 		return "", nil, fault.Wrap(err, fault.Internal, "name this notifier")
 	}
 	return name, func() { f.Close() }, nil
-}
-
-func newHolder() string {
-	var raw [12]byte
-	_, _ = rand.Read(raw[:]) // never fails, by its contract
-	return hex.EncodeToString(raw[:])
 }

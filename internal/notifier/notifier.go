@@ -6,11 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/delivery"
 	"github.com/tocsin-dev/tocsin/internal/delivery/channels"
 	"github.com/tocsin-dev/tocsin/internal/delivery/email"
+	"github.com/tocsin-dev/tocsin/internal/delivery/loopback"
 	"github.com/tocsin-dev/tocsin/internal/outbound"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
@@ -80,6 +82,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 		metrics:  newMetrics(k.Registry),
 		wake:     make(chan struct{}, 1),
 	}
+	s.channels[alert.ChannelLoopback] = loopback.Channel{}
 	ctx, cancel := context.WithCancel(ctx)
 	defer k.Wait()
 	defer cancel()

@@ -79,7 +79,9 @@ func TestAStormIsToldInAFewMessages(t *testing.T) {
 	slack := newChat(t, func(body []byte) string {
 		var p struct {
 			Text        string
-			Attachments []struct{ Blocks []struct{ Text struct{ Text string } } }
+			Attachments []struct {
+				Blocks []struct{ Text struct{ Text string } }
+			}
 		}
 		_ = json.Unmarshal(body, &p)
 		text := p.Text

@@ -21,6 +21,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 	"github.com/tocsin-dev/tocsin/internal/web/api"
+	"github.com/tocsin-dev/tocsin/internal/web/heartbeat"
 	"github.com/tocsin-dev/tocsin/internal/web/mcp"
 	"github.com/tocsin-dev/tocsin/internal/web/operate"
 	"github.com/tocsin-dev/tocsin/internal/web/scim"
@@ -32,6 +33,8 @@ type Config struct {
 	// AllowPrivate is the notifier's setting of the same variable, for providers of sign-in.
 	AllowPrivate string `name:"allow-private-providers" help:"Networks, as comma-separated CIDRs, that identity providers may be reached in although they are not public." env:"TOCSIN_ALLOW_PRIVATE_DESTINATIONS"`
 	IngestURL    string `name:"ingest-url" help:"Address in DSNs, when SDKs do not reach this installation at --url." env:"TOCSIN_INGEST_URL"`
+
+	Heartbeat heartbeat.Config `embed:""`
 }
 
 // maxProviderAnswer bounds what an identity provider may answer, in bytes.
@@ -49,9 +52,20 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	key, err := k.SecretKey()
+	if err != nil {
+		return err
+	}
+	monitor, err := heartbeat.New(k, key, cfg.Heartbeat, cfg.IngestURL)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer k.Wait()
 	defer cancel()
+	if monitor != nil {
+		k.Go(ctx, "heartbeat", monitor.Run)
+	}
 	k.Ready("database", k.Store.Ping)
 	k.Depends("bus", func(context.Context) error { return k.Bus.Healthy() })
 	p := &publisher{snapshots: k.Store.Snapshots, deleted: k.Store.DeletedProjects, bucket: bucket{k.Bus}}
@@ -101,6 +115,8 @@ func routes(ctx context.Context, k *app.Kit, cfg Config, desk *operate.Desk) (ht
 	service = api.New(api.Options{
 		Store: k.Store, Blobs: k.Blobs, Files: k.Files, Chunks: k.Chunks, Symbols: symbols, BaseURL: k.BaseURL(), Release: release, Key: key,
 		TestRule: test.Do, Redeliver: redeliver.Do, Desk: desk, Changed: pages.Changed,
+
+	Heartbeat heartbeat.Config `embed:""`
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", pages.WithReader(service))

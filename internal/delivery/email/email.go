@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/mail"
 	"strconv"
 	"strings"
@@ -101,6 +102,24 @@ func Compose(n *alert.Notice, to []string, subject string, from *mail.Address) (
 	}
 	msg.SetBodyString(gomail.TypeTextPlain, text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, page.String())
+	var out bytes.Buffer
+	if _, err := msg.WriteTo(&out); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "write mail")
+	}
+	return out.Bytes(), nil
+}
+
+// Plain writes a message of text alone, for what is sent past the queue of alerts.
+func Plain(from *mail.Address, to []string, subject, text string) ([]byte, error) {
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
+	if err := errors.Join(msg.FromFormat(from.Name, from.Address), msg.To(to...)); err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "an address of mail is not one")
+	}
+	msg.Subject(header(subject, 400))
+	msg.SetDate()
+	msg.SetMessageID()
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	msg.SetBodyString(gomail.TypeTextPlain, delivery.Block(text, 4000)+"\n")
 	var out bytes.Buffer
 	if _, err := msg.WriteTo(&out); err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "write mail")

@@ -3,6 +3,7 @@ package ui
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/bindings"
@@ -93,12 +94,58 @@ func (u *UI) health(v *visit, head view.AdminHead) error {
 	}
 	page.Parts = append(page.Parts, view.HealthPart{Name: "Ledger", OK: check.Difference() == 0,
 		Note: view.Long(check.Received) + " items of the last hour; " + view.Long(check.Difference()) + " unaccounted for"})
+	beat, failing, err := u.heartbeat(v)
+	if err != nil {
+		return err
+	}
+	page.Parts = append(page.Parts, beat)
 	if page.Storage, err = u.storage(v); err != nil {
 		return err
 	}
-	page.Good = busErr == nil && late == "" && dead == 0 && check.Difference() == 0
+	page.Good = busErr == nil && late == "" && dead == 0 && check.Difference() == 0 && failing == ""
 	page.Sentence = healthSentence(busErr != nil, late, dead, check.Difference(), oldest)
+	if failing != "" && busErr == nil && late == "" {
+		page.Sentence = "The latest synthetic event did not come through. " + failing
+	}
 	return v.render(http.StatusOK, "Health", func(p view.Page) component { return view.Health(p, page) })
+}
+
+// heartbeat says how the latest synthetic event fared; failing is what is wrong with it.
+func (u *UI) heartbeat(v *visit) (part view.HealthPart, failing string, err error) {
+	part = view.HealthPart{Name: "Heartbeat", OK: true}
+	if u.Heartbeat <= 0 {
+		part.Note = "switched off (--heartbeat)"
+		return part, "", nil
+	}
+	list, err := u.Store.Heartbeats(v.r.Context(), 1)
+	if err != nil {
+		return part, "", err
+	}
+	if len(list) == 0 {
+		part.Note = "the first synthetic event is sent within " + u.Heartbeat.String()
+		return part, "", nil
+	}
+	h := &list[0]
+	var steps []string
+	for _, s := range []struct {
+		word string
+		ms   *int32
+	}{{"accepted", h.AcceptedMS}, {"visible", h.VisibleMS}, {"alert delivered", h.AlertedMS}} {
+		if s.ms != nil {
+			steps = append(steps, s.word+" after "+(time.Duration(*s.ms)*time.Millisecond).String())
+		}
+	}
+	part.Note = "sent " + h.SentAt.UTC().Format("15:04:05 UTC") + ": " + strings.Join(steps, ", ")
+	switch age := v.base.Now.Sub(h.SentAt); {
+	case h.Failure != "":
+		failing = h.Failure
+	case age > 3*u.Heartbeat+time.Minute:
+		failing = "None was recorded for " + age.Round(time.Second).String() + "."
+	}
+	if failing != "" {
+		part.OK, part.Note = false, strings.TrimSuffix(part.Note, ": ")+". "+failing
+	}
+	return part, failing, nil
 }
 
 // healthSentence is the state of the installation in one sentence.

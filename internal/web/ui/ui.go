@@ -45,6 +45,8 @@ type Options struct {
 	// Test sends a sample alert, Redeliver queues finished deliveries again.
 	Test      func(context.Context, alert.TestRequest) (alert.TestResult, error)
 	Redeliver func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error)
+	// Heartbeat is how often a synthetic event is sent; zero: never.
+	Heartbeat time.Duration
 }
 
 // UI answers browsers. It is safe for concurrent use.
