@@ -109,14 +109,12 @@ func routes(ctx context.Context, k *app.Kit, cfg Config, desk *operate.Desk) (ht
 	pages := ui.New(ui.Options{
 		Store: k.Store, Blobs: k.Blobs, Desk: desk, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
 		Outbound: outbound.New(outbound.Options{AllowPrivate: allow, MaxResponseBytes: maxProviderAnswer}).HTTP(), Contract: openapi.Document,
-		RightsChanged: func() { service.Forget() },
+		RightsChanged: func() { service.Forget() }, Heartbeat: cfg.Heartbeat.Every,
 	})
 	release := strings.TrimPrefix(telemetry.Version(), "tocsin@")
 	service = api.New(api.Options{
 		Store: k.Store, Blobs: k.Blobs, Files: k.Files, Chunks: k.Chunks, Symbols: symbols, BaseURL: k.BaseURL(), Release: release, Key: key,
 		TestRule: test.Do, Redeliver: redeliver.Do, Desk: desk, Changed: pages.Changed,
-
-	Heartbeat heartbeat.Config `embed:""`
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", pages.WithReader(service))
