@@ -17,6 +17,7 @@ const (
 	NoticeDigest     NoticeKind = "digest"     // several alerts
 	NoticePersonal   NoticeKind = "personal"   // somebody did something that concerns the reader
 	NoticeDisabled   NoticeKind = "disabled"   // a destination was switched off
+	NoticeReport     NoticeKind = "report"     // what happened in the week
 	NoticeTest       NoticeKind = "test"       // a sample, sent by hand
 )
 
@@ -26,6 +27,7 @@ type NoticeSeed struct {
 	Action Action       `json:"action"`
 	Reason string       `json:"reason,omitempty"` // why a person gets it
 	Topic  Topic        `json:"topic,omitempty"`  // what of, to be switched off; empty: TopicAlerts
+	Report *Report      `json:"report,omitempty"` // of NoticeReport
 }
 
 // Notice is what a channel renders a message from.
@@ -37,6 +39,7 @@ type Notice struct {
 	Change   issue.Change
 	Detail   Detail
 	Digest   *Digest // of NoticeDigest
+	Report   *Report // of NoticeReport
 	Reason   string  // why a person gets it
 	BaseURL  string  // of this installation, without a trailing slash
 	// Interactive is where buttons of the destination's chat post to; empty: it has none.

@@ -9,6 +9,7 @@ const (
 	TopicAssigned  Topic = "assigned"  // an issue is given to them
 	TopicMentioned Topic = "mentioned" // a comment names them
 	TopicWorkflow  Topic = "workflow"  // what happens to issues they subscribed to
+	TopicReports   Topic = "reports"   // what happened in the week
 )
 
 // Topics lists the topics with what they are called.
@@ -21,6 +22,7 @@ var Topics = []struct {
 	{TopicAssigned, "Assignments", "An issue is assigned to you"},
 	{TopicMentioned, "Mentions", "A comment mentions you"},
 	{TopicWorkflow, "Subscribed issues", "Comments, resolutions and regressions of issues you are subscribed to"},
+	{TopicReports, "Weekly report", "What broke in your projects last week, once a week"},
 }
 
 // IsTopic reports whether the text names a topic.

@@ -56,6 +56,9 @@ func Compose(n *alert.Notice) Message {
 	if n.Kind == alert.NoticeDigest {
 		return composeDigest(n)
 	}
+	if n.Kind == alert.NoticeReport && n.Report != nil {
+		return composeReport(n)
+	}
 	c := &n.Change
 	m := Message{
 		What: what(n), Title: Line(c.Title, maxTitle), TitleURL: n.IssueURL(), Culprit: Line(c.Culprit, maxFact), Level: c.Level,

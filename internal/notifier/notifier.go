@@ -22,6 +22,7 @@ import (
 // Config is the notifier's settings.
 type Config struct {
 	AllowPrivate string `name:"allow-private-destinations" help:"Networks, as comma-separated CIDRs, that alerts may be sent to although they are not public." env:"TOCSIN_ALLOW_PRIVATE_DESTINATIONS"`
+	WeeklyReport string `name:"weekly-report" help:"When members get the report of their week by mail, in UTC. Empty: never." default:"Mon 08:00" env:"TOCSIN_WEEKLY_REPORT"`
 }
 
 const (
@@ -46,7 +47,9 @@ type Service struct {
 	memory   *memory
 	baseURL  func() string
 	metrics  *metrics
-	wake     chan struct{} // holds one: a delivery may have become due
+	// reportTime is when weekly reports are sent, if they are.
+	reportTime alert.ReportTime
+	wake       chan struct{} // holds one: a delivery may have become due
 }
 
 // Run delivers alerts until ctx ends, then finishes or gives back what it has in hand.
@@ -83,6 +86,11 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 		wake:     make(chan struct{}, 1),
 	}
 	s.channels[alert.ChannelLoopback] = loopback.Channel{}
+	if cfg.WeeklyReport != "" {
+		if s.reportTime, err = alert.ParseReportTime(cfg.WeeklyReport); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer k.Wait()
 	defer cancel()
@@ -96,6 +104,9 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	k.Every(ctx, "make digests", foldEvery, s.flushFolds)
 	k.Every(ctx, "escalate alerts", escalateEvery, s.escalate)
 	k.Every(ctx, "drop old deliveries", dropEvery, s.drop)
+	if cfg.WeeklyReport != "" && relay != nil {
+		k.Every(ctx, "mail weekly reports", reportEvery, s.report)
+	}
 	return k.Serve(ctx, http.NotFoundHandler())
 }
 

@@ -2,6 +2,7 @@ package notifier_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -10,9 +11,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/notifier"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
 	"github.com/tocsin-dev/tocsin/internal/testkit/smtpsink"
@@ -123,6 +128,54 @@ func TestAGreylistingRelayIsTriedAgain(t *testing.T) {
 	}
 	if rows := w.log(postgres.DeliveryQuery{Rule: rule.ID}); rows[0].Target != "cleo@example.com" {
 		t.Errorf("logged as %+v", rows[0])
+	}
+}
+
+// TestTheWeeklyReportComesOnce: to each member who wants it, also when the notifier starts anew.
+func TestTheWeeklyReportComesOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people()
+	w.execute("update memberships set created_at = now() - interval '30 days'")
+	w.execute(`insert into notification_settings (user_id, project_id, topic, is_on) values (8, 0, 'reports', false), (9, 2, 'reports', false)`)
+	w.execute("insert into projects (id, organization_id, slug, name) values (2, 1, 'till', 'Till'), (3, 1, 'idle', 'Idle')")
+	w.execute(`insert into issues (project_id, id, number, type, level, platform, title, metadata, first_seen, last_seen, times_seen)
+		select p, 100 * p + n, n, 'error', 40, 'go', 'Boom ' || n, '{}', now() - (case when n = 1 then '20 days' else '2 days' end)::interval, now() - interval '1 hour', 10
+		from generate_series(1, 2) p, generate_series(1, 5) n`)
+	w.execute(`insert into issue_hours (project_id, issue_id, hour, times_seen)
+		select project_id, id, date_trunc('hour', now() - interval '1 day'), 10 * number from issues
+		union all select project_id, id, date_trunc('hour', now() - interval '10 days'), 75 from issues where number = 1`)
+	sink := w.withMail(false)
+	cfg := notifier.Config{AllowPrivate: "127.0.0.0/8", WeeklyReport: time.Now().UTC().Add(-time.Minute).Format("Mon 15:04")}
+	for range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- notifier.Run(ctx, w.kit, cfg) }()
+		w.eventually("all members are done with", func() bool { return w.count("select count(*) from weekly_reports") == 4 })
+		w.eventually("the mails are out", func() bool { return w.count("select count(*) from deliveries where state = 0") == 0 })
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		w.kit.Registry = prometheus.NewRegistry() // of the next one
+	}
+	if got, want := w.to(sink, 3), []string{"ada@example.com", "cleo@example.com", "eve@example.com"}; !slices.Equal(got, want) {
+		t.Errorf("want a report to %v, got %v", want, got)
+	}
+	for _, m := range sink.Mails() {
+		header, parts := read(t, m.Data)
+		text := strings.ReplaceAll(parts["text/plain"], "\r\n", "\n")
+		for line, want := range map[string]bool{
+			"* Shop\n  150 events (100 % more than the week before) · 4 new\n": true, "* SHOP-5 Boom 5\n  50 events, new\n": true, "SHOP-2 Boom 2": false,
+			"* Till\n": m.To[0] != "cleo@example.com", "Idle": false, "https://tocsin.example/o/default/issues?project=shop\n": true,
+		} {
+			if strings.Contains(text, line) != want {
+				t.Errorf("to %s: want %q in it: %v\n%s", m.To[0], line, want, text)
+			}
+		}
+		if !strings.HasPrefix(header.Get("Subject"), "Weekly report of Default, ") || header.Get("List-Unsubscribe-Post") == "" {
+			t.Errorf("headers %v", header)
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ func (s *Service) notice(ctx context.Context, j *alert.Job, settings delivery.Se
 	if err := json.Unmarshal(j.Notice, &seed); err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "the stored alert cannot be read")
 	}
-	n := &alert.Notice{Delivery: j.ID, Kind: j.Kind, Change: seed.Change, Action: seed.Action, Reason: seed.Reason,
+	n := &alert.Notice{Delivery: j.ID, Kind: j.Kind, Change: seed.Change, Action: seed.Action, Reason: seed.Reason, Report: seed.Report,
 		BaseURL: s.baseURL(), To: j.Address}
 	if j.Rule != 0 {
 		rule, err := s.store.Rule(ctx, j.Project, j.Rule)
@@ -132,6 +132,10 @@ func (s *Service) unsubscribe(j *alert.Job, topic alert.Topic) string {
 	if topic == "" {
 		topic = alert.TopicAlerts
 	}
-	text := strconv.FormatInt(j.User, 10) + " " + strconv.FormatInt(j.Project, 10) + " " + string(topic)
+	project := j.Project
+	if topic == alert.TopicReports {
+		project = 0 // a report is of all projects
+	}
+	text := strconv.FormatInt(j.User, 10) + " " + strconv.FormatInt(project, 10) + " " + string(topic)
 	return s.baseURL() + "/unsubscribe?token=" + url.QueryEscape(s.key.Seal([]byte(text), alert.UnsubscribeUse))
 }

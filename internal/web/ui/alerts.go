@@ -207,6 +207,10 @@ func (u *UI) delivery(v *visit, d *postgres.DeliveryRow) view.Delivery {
 		out.What, out.Digest = "Several issues", base+"/history?digest="+out.ID
 	case d.Digest != 0:
 		out.Digest = base + "/history/" + out.Project + "/" + strconv.FormatInt(d.Digest, 10)
+	case d.Kind == alert.NoticeReport:
+		out.What = "Weekly report"
+	case d.Kind == alert.NoticeDisabled:
+		out.What = "A destination was switched off"
 	case out.What == "":
 		out.What = "Test"
 	}

@@ -329,6 +329,9 @@ func (u *UI) unsubscribe(v *visit) error {
 		return fault.New(fault.Invalid, "The address is not complete. Use the link of the mail as it is.")
 	}
 	page := view.UnsubscribePage{Action: "/unsubscribe", Token: token, What: parts[2] + " of this project"}
+	if alert.Topic(parts[2]) == alert.TopicReports {
+		page.What = "weekly reports"
+	}
 	if v.r.Method == http.MethodPost {
 		if err := u.Store.SetNotification(v.r.Context(), user, projectID, alert.Topic(parts[2]), ptr(false)); err != nil {
 			return err
