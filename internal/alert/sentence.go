@@ -139,6 +139,17 @@ func (c *Clause) Sentence() string {
 	return string(c.Kind)
 }
 
+// article puts "a" or "an" before one hour or day, nothing before several.
+func article(window string) string {
+	switch {
+	case window[0] >= '0' && window[0] <= '9':
+		return window
+	case window == "hour":
+		return "an hour"
+	}
+	return "a " + window
+}
+
 func (c *Clause) countSentence() string {
 	noun := "events"
 	if c.Kind != KindEvents {
@@ -146,9 +157,9 @@ func (c *Clause) countSentence() string {
 	}
 	window := Words(windows[c.Interval])
 	if c.Compare {
-		return noun + " of an issue in a " + window + " rise by more than " + c.Value + " % over " + Words(windows[c.Shift]) + " before"
+		return noun + " of an issue in " + article(window) + " rise by more than " + c.Value + " % over the " + Words(windows[c.Shift]) + " before"
 	}
-	s := "an issue has more than " + c.Value + " " + noun + " in a " + window
+	s := "an issue has more than " + c.Value + " " + noun + " in " + article(window)
 	if len(c.Clauses) > 0 {
 		var only []string
 		for i := range c.Clauses {

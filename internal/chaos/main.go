@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -72,7 +73,7 @@ func main() {
 	flag.BoolVar(&o.keep, "keep", false, "leave the folder with data and logs")
 	flag.Parse()
 	_ = os.Setenv("TOCSIN_HEARTBEAT", "0s") // every event is counted: none but ours
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	rows, err := run(ctx, o, os.Stdout)
 	if err == nil && o.json != "" {

@@ -45,17 +45,17 @@ func (c *chat) all() []string {
 }
 
 // destination makes one with the noise that every new one has.
-func (w *world) destination(channel, url string) alert.Action {
+func (w *world) destination(channel string, settings delivery.Settings) alert.Action {
 	w.t.Helper()
 	key, err := w.kit.SecretKey()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	sealed, err := delivery.Seal(1, delivery.Settings{"url": url}, key)
+	sealed, err := delivery.Seal(1, settings, key)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	d := alert.Destination{Organization: 1, Channel: channel, Name: channel, Target: url, Settings: sealed, Noise: alert.DefaultNoise}
+	d := alert.Destination{Organization: 1, Channel: channel, Name: channel, Target: channel, Settings: sealed, Noise: alert.DefaultNoise}
 	if err := w.store.PutDestination(w.t.Context(), &d); err != nil {
 		w.t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestAStormIsToldInAFewMessages(t *testing.T) {
 		}
 		return text
 	})
-	w.rule("New and back", w.destination(alert.ChannelNtfy, ntfy.URL+"/alerts"), w.destination(alert.ChannelSlack, slack.URL), alert.Action{Kind: alert.ActionMember, Target: 9})
+	w.rule("New and back", w.destination(alert.ChannelNtfy, delivery.Settings{"url": ntfy.URL + "/alerts"}), w.destination(alert.ChannelSlack, delivery.Settings{"url": slack.URL}), alert.Action{Kind: alert.ActionMember, Target: 9})
 	often := alert.Rule{Project: 1, Name: "Every event", Enabled: true, Match: alert.MatchAll, FilterMatch: alert.MatchAll, Frequency: 5 * time.Minute,
 		Conditions: []alert.Clause{{Kind: alert.KindEvent}}, Actions: []alert.Action{{Kind: alert.ActionMember, Target: 7}}}
 	if err := w.store.PutRule(t.Context(), &often); err != nil {

@@ -49,7 +49,7 @@ func TestARuleIsBuiltTestedAndItsSecretShownOnce(t *testing.T) {
 	}
 	form := url.Values{"do": {"sentence"}, "of": {"default"}, "name": {"Spikes"}, "enabled": {"1"}, "match": {"any"}, "filter_match": {"all"}, "frequency": {"60"},
 		"c1kind": {"events"}, "c1value": {"100"}, "c1interval": {"1h"}, "f1kind": {"level"}, "f1match": {"gte"}, "f1value": {"error"}, "a1to": {"destination:" + id}, "environment": {"production"}}
-	if _, body := b.post(base+"/new", form); body != "An issue has more than 100 events in a hour, if the level is error or higher, in production; at most once every hour per issue" {
+	if _, body := b.post(base+"/new", form); body != "An issue has more than 100 events in an hour, if the level is error or higher, in production; at most once every hour per issue" {
 		t.Errorf("the sentence is %q", body)
 	}
 	form.Set("do", "preview")
