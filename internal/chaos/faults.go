@@ -36,6 +36,7 @@ func faults() []fault {
 		{"F03", "kill -9 notifier", killed("notifier"), false, false},
 		{"F03a", "kill -9 notifier while alerts go out", killedAlerting, false, true},
 		{"F05", "1 of 10 destinations hangs", hanging, false, true},
+		{"L01", "1,000 rules under load", manyRuled, false, true},
 		{"F04", "kill -9 web", killed("web"), false, true},
 		{"F06", "kill -9 NATS", killed("nats"), false, false},
 		{"F07", "NATS hangs (SIGSTOP)", stopped("nats"), false, false},

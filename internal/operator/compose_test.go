@@ -34,7 +34,7 @@ func TestDeployFilesAreFresh(t *testing.T) {
 // the code that makes it.
 func TestDashboardsNameMetricsThatExist(t *testing.T) {
 	var code strings.Builder
-	for _, name := range []string{"../ingest/metrics.go", "../processor/metrics.go", "../notifier/metrics.go", "../web/operate/metrics.go"} {
+	for _, name := range []string{"../ingest/metrics.go", "../processor/metrics.go", "../notifier/metrics.go", "../web/operate/metrics.go", "../web/heartbeat/metrics.go"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -87,6 +87,7 @@ func (u *UI) alerts(v *visit) error {
 				row.State = view.Badge{Word: "off", Class: "quiet"}
 			case r.IsSnoozed(time.Now()):
 				row.State = view.Badge{Word: "snoozed", Class: "quiet"}
+				row.SnoozedUntil = r.SnoozedUntil
 			}
 			for _, a := range r.Actions {
 				row.Destinations = append(row.Destinations, actionWords(&a, destinations))

@@ -18,6 +18,7 @@ type AlertsPage struct {
 
 // AlertsRow is one rule in a line.
 type AlertsRow struct {
+	SnoozedUntil *time.Time // nil: for ever, or not at all
 	Name, Href   string
 	Project      string
 	Sentence     string

@@ -1645,7 +1645,7 @@ func Destination(p Page, v DestinationPage) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 158, "> Paused</label><div class=\"buttons\"><button name=\"do\" value=\"save\" class=\"primary\">Save</button> <button name=\"do\" value=\"try\">Send a test</button> ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 158, "> Paused</label><div class=\"buttons\"><button name=\"do\" value=\"save\" class=\"primary\">Save</button> <button name=\"do\" value=\"try\">Save and test</button> ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
