@@ -117,7 +117,7 @@ func TestAlertPages(t *testing.T) {
 	}
 	pictures(t, browser, "rule")
 	do("save the rule", chromedp.Click(`button[value="save"]`))
-	until("it is stored", says("To the pager"))
+	until("it is stored", "!location.pathname.endsWith(\"/new\")")
 	eventually("the list of rules", alerts, "To the pager")
 	pictures(t, browser, "rules")
 	do("open the rule", chromedp.Click("main tbody th a"), chromedp.WaitVisible(`button[value="test"]`), chromedp.Click(`button[value="test"]`))
