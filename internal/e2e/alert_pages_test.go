@@ -93,7 +93,7 @@ func TestAlertPages(t *testing.T) {
 	do("save it", chromedp.Navigate(alerts+"/destinations/new?channel=webhook"), chromedp.SendKeys("#name", "Pager"), chromedp.SendKeys("#s-url", hook.URL+"/hook"), chromedp.Click(`button[value="save"]`))
 	until("it is listed with its secret", says("Pager"))
 
-	do("begin a rule", chromedp.Navigate(alerts+"/new?project="+in.Project), chromedp.WaitVisible("[data-sentence]"), chromedp.SendKeys("#name", "To the pager"))
+	do("begin a rule", chromedp.Navigate(alerts+"/new?project="+in.Project), chromedp.WaitVisible("[data-sentence]"))
 	set := func(selector, value string) string {
 		return fmt.Sprintf(`(() => { const e = document.querySelector(%q); const o = [...(e.options ?? [])].find(o => o.value == %q || o.text.includes(%q));
 			e.value = o ? o.value : %q; e.dispatchEvent(new Event("change", {bubbles: true})); return true })()`, selector, value, value, value)
@@ -104,6 +104,7 @@ func TestAlertPages(t *testing.T) {
 			t.Fatalf("%s = %s: %v", selector, value, err)
 		}
 	}
+	choose("#name", "To the pager")
 	choose(`[data-clause] [data-kind]`, "new")
 	choose(`select[name="a1to"], select[name="a0to"]`, "Pager")
 	until("the sentence follows", `document.querySelector("[data-sentence]").innerText.includes("new")`)
@@ -159,7 +160,7 @@ func TestAlertPages(t *testing.T) {
 	if _, err := db.Exec(t.Context(), "update deliveries set next_attempt_at = now() where state = 0; update alert_lanes set open_until = null"); err != nil { // the pause is over
 		t.Fatal(err)
 	}
-	eventually("it is switched off", alerts+"/destinations", "disabled")
+	eventually("it is switched off", alerts+"/destinations", "switched off")
 	if text, err := chromedp.Run(browser, chromedp.Text("main")); err != nil || !strings.Contains(text, "gone for good (410)") {
 		t.Errorf("the notice says %q, %v", text, err)
 	}
@@ -185,7 +186,7 @@ func pictures(t *testing.T, browser context.Context, name string) {
 				t.Fatal(err)
 			}
 			overflow, err := chromedp.Run(browser,
-				chromedp.Evaluate[int](fmt.Sprintf("(document.documentElement.dataset.theme = %q, document.documentElement.scrollWidth - window.innerWidth)", theme)))
+				chromedp.Evaluate[int](fmt.Sprintf("(document.documentElement.classList.toggle('dark', %v), document.documentElement.scrollWidth - window.innerWidth)", theme == "dark")))
 			if err != nil || overflow > 0 {
 				t.Errorf("%s at %d px scrolls sideways by %d px, %v", name, width, overflow, err)
 			}

@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -260,6 +262,10 @@ func (u *UI) deliveryPage(v *visit) error {
 	message, err := u.Store.DeliveryMessage(v.r.Context(), row.Project, row.ID)
 	if err != nil {
 		return err
+	}
+	var pretty bytes.Buffer
+	if json.Indent(&pretty, message, "", "  ") == nil { // mail is none
+		message = pretty.Bytes()
 	}
 	page.Message = strings.ToValidUTF8(string(message[:min(len(message), 16<<10)]), "\ufffd")
 	if row.Issue != 0 {
