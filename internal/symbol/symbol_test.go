@@ -2,7 +2,9 @@ package symbol
 
 import (
 	"bytes"
+	"crypto/sha1"
 	"fmt"
+	"path"
 	"testing"
 	"time"
 
@@ -47,18 +49,25 @@ func newWorld(tb testing.TB) *world {
 // upload keeps a script and its map for release shop@1, each as one file.
 func (w *world) upload(name string, script, mapped []byte) {
 	w.tb.Helper()
+	w.uploadFor("shop@1", "", name, script, mapped)
+}
+
+// uploadFor is upload for a release and dist.
+func (w *world) uploadFor(release, dist, name string, script, mapped []byte) {
+	w.tb.Helper()
 	for file, data := range map[string][]byte{name: script, name + ".map": mapped} {
 		headers := map[string]string{}
 		if file == name {
-			headers["Sourcemap"] = name + ".map"
+			headers["Sourcemap"] = path.Base(name) + ".map"
 		}
 		b := artifact.SingleFile("~/"+file, headers, data)
 		key, err := w.files.Put(w.tb.Context(), 1, time.Now(), data)
 		if err != nil {
 			w.tb.Fatal(err)
 		}
-		b.Project, b.Blob, b.Releases = 1, key, []artifact.Release{{Version: "shop@1"}}
-		b.Identity = fmt.Appendf(nil, "%020s", file)
+		b.Project, b.Blob, b.Releases = 1, key, []artifact.Release{{Version: release, Dist: dist}}
+		sum := sha1.Sum([]byte(file))
+		b.Identity = sum[:]
 		b.SHA1 = b.Identity
 		if err := w.store.KeepBundle(w.tb.Context(), b, func(string) bool { return true }); err != nil {
 			w.tb.Fatal(err)
