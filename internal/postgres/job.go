@@ -26,6 +26,7 @@ type jobState struct {
 	Event event.ID  `json:"event,omitzero"`
 	Until time.Time `json:"until,omitzero"` // events after it are not touched
 	Block int64     `json:"block,omitempty"`
+	Cut   int       `json:"cut,omitempty"` // chunks are one in so many of their most, so that locks are short; 0: not measured yet
 
 	Saved  []savedIssue `json:"saved,omitempty"`  // what a delete took away at once
 	Source int64        `json:"source,omitempty"` // of an unmerge

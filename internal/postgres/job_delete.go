@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	deleteEvents = 1000 // in one chunk
+	deleteEvents = 1000 // in one chunk at most
 	deleteRows   = 5000
 )
 
@@ -166,7 +166,7 @@ func (w *jobWork) deleteStep(ctx context.Context) error {
 		}
 	}
 	if w.state.Phase == 0 {
-		places, err := w.places(ctx, w.Args.Issues, deleteEvents)
+		places, err := w.places(ctx, w.Args.Issues, w.chunk(deleteEvents))
 		if err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func (w *jobWork) deleteStep(ctx context.Context) error {
 	}
 	return w.commit(ctx, func(tx pgx.Tx) error {
 		for ; w.state.Index < len(issueTables); w.state.Index++ {
-			tag, err := tx.Exec(ctx, issueTables[w.state.Index].remove, pgx.StrictNamedArgs{"project": w.Project, "issues": w.Args.Issues, "limit": deleteRows})
+			tag, err := tx.Exec(ctx, issueTables[w.state.Index].remove, pgx.StrictNamedArgs{"project": w.Project, "issues": w.Args.Issues, "limit": w.chunk(deleteRows)})
 			if err != nil || tag.RowsAffected() > 0 {
 				return err
 			}

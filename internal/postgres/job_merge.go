@@ -200,7 +200,7 @@ const sqlMoveEvents = `
 		order by issue_id, received_at, event_id limit @limit) as d
 	where e.project_id = @project and e.received_at = d.received_at and e.event_id = d.event_id`
 
-// moveEvents is how many events one chunk gives another issue.
+// moveEvents is how many events one chunk gives another issue at most.
 const moveEvents = 2000
 
 // mergeStep gives the target what the merged issues have.
@@ -214,7 +214,7 @@ func (w *jobWork) mergeStep(ctx context.Context) error {
 		}
 	}
 	return w.commit(ctx, func(tx pgx.Tx) error {
-		args := pgx.StrictNamedArgs{"project": w.Project, "issues": w.Args.Issues, "target": w.Args.Target, "limit": moveEvents}
+		args := pgx.StrictNamedArgs{"project": w.Project, "issues": w.Args.Issues, "target": w.Args.Target, "limit": w.chunk(moveEvents)}
 		if w.state.Phase == 0 {
 			tag, err := tx.Exec(ctx, sqlMoveEvents, args)
 			if w.Done += tag.RowsAffected(); err != nil || tag.RowsAffected() > 0 {
@@ -226,7 +226,7 @@ func (w *jobWork) mergeStep(ctx context.Context) error {
 			t := issueTables[w.state.Index]
 			sql, named := t.move, args
 			if sql == "" {
-				sql, named = t.remove, pgx.StrictNamedArgs{"project": w.Project, "issues": w.Args.Issues, "limit": moveEvents}
+				sql, named = t.remove, pgx.StrictNamedArgs{"project": w.Project, "issues": w.Args.Issues, "limit": w.chunk(moveEvents)}
 			}
 			tag, err := tx.Exec(ctx, sql, named)
 			if err != nil || tag.RowsAffected() > 0 {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -160,9 +161,11 @@ const maxProblem = 500
 // commit runs the work of a chunk and saves where the job stands then, in one transaction. The work
 // may run again, with the job as it was before.
 func (w *jobWork) commit(ctx context.Context, work func(tx pgx.Tx) error) error {
-	before := *w
+	before, held := *w, time.Duration(0)
 	err := retry(ctx, func() error {
 		*w = before
+		began := time.Now()
+		defer func() { held = time.Since(began) }()
 		err := pgx.BeginFunc(ctx, w.st.db, func(tx pgx.Tx) error {
 			if work != nil {
 				if err := work(tx); err != nil {
@@ -178,11 +181,35 @@ func (w *jobWork) commit(ctx context.Context, work func(tx pgx.Tx) error) error 
 	})
 	if err != nil {
 		*w = before
+	} else {
+		w.state.Cut = nextCut(w.state.Cut, held)
 	}
 	if errors.Is(err, errReread) {
 		return errRace
 	}
 	return translate(err, "do a chunk of job %d", w.ID)
+}
+
+const (
+	firstCut  = 4 // chunks begin at this part of their most, and grow
+	maxCut    = 64
+	chunkHeld = 250 * time.Millisecond // that a chunk should hold its locks at most
+)
+
+// chunk is how many rows a chunk takes that may take most.
+func (w *jobWork) chunk(most int) int { return max(most/cmp.Or(w.state.Cut, firstCut), 1) }
+
+// nextCut makes the next chunks smaller when one held its locks for too long, and larger when it was
+// done soon.
+func nextCut(cut int, held time.Duration) int {
+	cut = cmp.Or(cut, firstCut)
+	switch {
+	case held > chunkHeld:
+		return min(2*cut, maxCut)
+	case held < chunkHeld/4:
+		return max(cut/2, 1)
+	}
+	return cut
 }
 
 // errReread keeps retry from running work again on what was read too early.
