@@ -1,6 +1,8 @@
 package view
 
 import (
+	"encoding/json"
+	"slices"
 	"sort"
 	"strings"
 
@@ -87,6 +89,24 @@ func remarkWords(r event.Remark) string {
 	return "noted by rule " + rule
 }
 
+// subjectOf is what a processing error is about: the file it names with the command that mends it,
+// else the field.
+func subjectOf(e event.ProcessingError) string {
+	if len(e.Value) > 0 && e.Value[0] == '"' {
+		return scalar(e.Value)
+	}
+	var about struct {
+		Image   string `json:"image_path"`
+		Message string `json:"message"`
+		Command string `json:"command"`
+	}
+	if json.Unmarshal(e.Value, &about) != nil || about.Image == "" && about.Command == "" && e.Name != "" {
+		return e.Name
+	}
+	parts := slices.DeleteFunc([]string{about.Image, about.Message, about.Command}, func(s string) bool { return s == "" })
+	return strings.Join(parts, ": ")
+}
+
 // symbolErrors say why a frame could not be resolved, by the kind of processing error.
 // Rule: getsentry/sentry src/sentry/models/eventerror.py
 var symbolErrors = map[string]string{
@@ -126,10 +146,7 @@ func unresolved(ev *event.Event) []Note {
 			at[words] = i
 			list = append(list, Note{What: words})
 		}
-		subject := e.Name
-		if text := scalar(e.Value); len(e.Value) > 0 && e.Value[0] == '"' {
-			subject = text
-		}
+		subject := subjectOf(e)
 		if subject != "" && len(list[i].Detail) < 400 && !strings.Contains(list[i].Detail, subject) {
 			if list[i].Detail != "" {
 				list[i].Detail += ", "
