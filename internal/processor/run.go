@@ -129,7 +129,7 @@ func (s *Service) askSymbolicator(k *app.Kit, cfg Config) error {
 	}
 	client, err := symbolicator.New(outside, cfg.SymbolicatorURL, sources)
 	if err == nil {
-		s.symbols.AskOutside(client)
+		s.symbols.AskOutside(client, k.Blobs)
 	}
 	return err
 }

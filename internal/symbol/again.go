@@ -15,13 +15,14 @@ import (
 // given must not be used after it. fault.Unavailable: what is uploaded cannot be read now.
 func (s *Service) Again(ctx context.Context, project int64, ev *event.Event) (*event.Event, error) {
 	revision, err := s.store.ArtifactRevision(ctx, project)
-	if err != nil || revision == 0 {
+	if err != nil || revision == 0 && s.outside == nil {
 		return nil, err
 	}
 	ev.Project = project
 	had, before := resolved(ev), ev.AppendJSON(nil)
 	fresh := AsCame(ev)
 	fresh.Errors = withoutOwn(ev.Errors)
+	s.walkDump(ctx, fresh)
 	s.Apply(ctx, fresh, revision)
 	for _, e := range fresh.Errors {
 		if e.Type == typeFetch {

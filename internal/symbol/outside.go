@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/symbolicator"
@@ -14,9 +15,12 @@ import (
 // Rule: getsentry/sentry src/sentry/models/eventerror.py
 const typeOutside = "native_symbolicator_failed"
 
-// AskOutside lets native frames that no uploaded file names be named by an external program. It must
-// be called before the first event.
-func (s *Service) AskOutside(c *symbolicator.Client) { s.outside = c }
+// AskOutside lets native frames that no uploaded file names be named by an external program, which
+// also walks the stacks of minidumps, whose files are in dumps, when events are symbolicated again. It
+// must be called before the first event.
+func (s *Service) AskOutside(c *symbolicator.Client, dumps blob.Store) {
+	s.outside, s.dumps = c, dumps
+}
 
 // asked is a stack trace that the external program is asked about, with the places of its frames.
 type asked struct {

@@ -35,6 +35,7 @@ type Service struct {
 	frames  *prometheus.CounterVec
 	loaded  *prometheus.HistogramVec
 	outside *symbolicator.Client // nil: there is none
+	dumps   blob.Store           // files that came with events
 }
 
 // loadsAtOnce is how many files are read at a time.

@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"mime/multipart"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -51,9 +53,13 @@ type Frame struct {
 // Named reports whether the service found a frame's function.
 func (f *Frame) Named() bool { return f.Status == "symbolicated" && f.Function != "" }
 
-// Stack is the frames of one thread, innermost first.
+// Stack is the frames of one thread, innermost first. The rest is only said of minidumps.
 type Stack struct {
-	Frames []Frame `json:"frames"`
+	Frames    []Frame           `json:"frames"`
+	Thread    uint64            `json:"thread_id,omitempty"`
+	Name      string            `json:"thread_name,omitempty"`
+	Crashed   bool              `json:"is_requesting,omitempty"`
+	Registers map[string]string `json:"registers,omitempty"`
 }
 
 // Query is what is to be named.
@@ -119,19 +125,47 @@ func (c *Client) Symbolicate(ctx context.Context, q Query) (stacks []Stack, err 
 	if err != nil {
 		return nil, err
 	}
+	stacks, err = c.ask(ctx, fmt.Sprintf("/symbolicate?scope=%d&", q.Project), "application/json", body)
+	if err == nil && len(stacks) != len(q.Stacks) {
+		return nil, fault.New(fault.Invalid, "the symbolicator answered %d stacks to %d", len(stacks), len(q.Stacks))
+	}
+	return stacks, err
+}
+
+// Minidump returns the stacks of a minidump's threads, which the service walks with what debug files
+// say of unwinding. It fails as Symbolicate does.
+func (c *Client) Minidump(ctx context.Context, project int64, dump []byte) ([]Stack, error) {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	file, err := form.CreateFormFile("upload_file_minidump", "minidump.dmp")
+	if err == nil {
+		_, err = file.Write(dump)
+	}
+	if err = errors.Join(err, form.WriteField("sources", string(c.sources)), form.WriteField("platform", `"native"`), form.Close()); err != nil {
+		return nil, err
+	}
+	stacks, err := c.ask(ctx, fmt.Sprintf("/minidump?scope=%d&", project), form.FormDataContentType(), body.Bytes())
+	if err == nil && len(stacks) == 0 {
+		return nil, fault.New(fault.Invalid, "the symbolicator found no stacks in the minidump")
+	}
+	return stacks, err
+}
+
+// ask sends a request under the policies of the binding.
+func (c *Client) ask(ctx context.Context, path, contentType string, body []byte) (stacks []Stack, err error) {
 	err = c.outside.Do(ctx, func(ctx context.Context) error {
-		stacks, err = c.exchange(ctx, q.Project, body, len(q.Stacks))
+		stacks, err = c.exchange(ctx, path, contentType, body)
 		return err
 	})
 	return stacks, err
 }
 
 // exchange asks once and comes back for the answer until it is there.
-func (c *Client) exchange(ctx context.Context, project int64, body []byte, want int) ([]Stack, error) {
-	a, err := c.send(ctx, http.MethodPost, fmt.Sprintf("/symbolicate?scope=%d&", project), body)
+func (c *Client) exchange(ctx context.Context, path, contentType string, body []byte) ([]Stack, error) {
+	a, err := c.send(ctx, http.MethodPost, path, contentType, body)
 	for err == nil && a.Status == "pending" {
 		if err = nap(ctx, time.Duration(a.RetryAfter*float64(time.Second))); err == nil {
-			a, err = c.send(ctx, http.MethodGet, "/requests/"+url.PathEscape(a.RequestID)+"?", nil)
+			a, err = c.send(ctx, http.MethodGet, "/requests/"+url.PathEscape(a.RequestID)+"?", "", nil)
 		}
 	}
 	switch {
@@ -139,8 +173,6 @@ func (c *Client) exchange(ctx context.Context, project int64, body []byte, want 
 		return nil, err
 	case a.Status != "completed" && a.Status != "complete":
 		return nil, fault.New(fault.Invalid, "the symbolicator answered %.40q: %.200s", a.Status, a.Message)
-	case len(a.Stacks) != want:
-		return nil, fault.New(fault.Invalid, "the symbolicator answered %d stacks to %d", len(a.Stacks), want)
 	}
 	return a.Stacks, nil
 }
@@ -157,12 +189,14 @@ func nap(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (c *Client) send(ctx context.Context, method, path string, body []byte) (a answer, err error) {
+func (c *Client) send(ctx context.Context, method, path, contentType string, body []byte) (a answer, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, fmt.Sprintf("%s%stimeout=%d", c.base, path, int(patience/time.Second)), bytes.NewReader(body))
 	if err != nil {
 		return a, fault.Wrap(err, fault.Invalid, "the address of the symbolicator cannot be used")
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
 	res, err := c.http.Do(req)
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -74,6 +74,29 @@ func TestAnswersThatTakeTimeAreComeBackFor(t *testing.T) {
 	}
 }
 
+func TestMinidumpsAreSentAsForms(t *testing.T) {
+	t.Parallel()
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		dump, head, err := r.FormFile("upload_file_minidump")
+		if err != nil || r.URL.Path != "/minidump" || r.URL.Query().Get("scope") != "7" || r.FormValue("sources") == "" {
+			t.Errorf("%s %v", r.URL, err)
+			return
+		}
+		if b, _ := io.ReadAll(dump); string(b) != "MDMP..." {
+			t.Errorf("%s is %q", head.Filename, b)
+		}
+		fmt.Fprint(w, `{"status":"completed","stacktraces":[{"thread_id":5,"is_requesting":true,"frames":[{"status":"missing","instruction_addr":"0x1","trust":"cfi"}]}]}`)
+	})
+	stacks, err := c.Minidump(t.Context(), 7, []byte("MDMP..."))
+	if err != nil || len(stacks) != 1 || !stacks[0].Crashed || stacks[0].Thread != 5 || stacks[0].Frames[0].Trust != "cfi" || stacks[0].Frames[0].Named() {
+		t.Errorf("%+v %v", stacks, err)
+	}
+	nothing := client(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"status":"completed","stacktraces":[]}`) })
+	if _, err := nothing.Minidump(t.Context(), 7, nil); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("no stacks: %v", err)
+	}
+}
+
 func TestAnswersThatCannotBeUsedAreErrors(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct {
