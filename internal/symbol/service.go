@@ -17,8 +17,8 @@ import (
 
 // Config bounds what symbolication takes.
 type Config struct {
-	SymbolCacheMB int `name:"symbol-cache-mb" help:"Memory of processor and of web, each, for source maps and mappings that were read, in MiB." default:"64" env:"TOCSIN_SYMBOL_CACHE_MB"`
-	SourceMapMB   int `name:"source-map-mb" help:"Largest source map, script or mapping that is read, in MiB; frames of larger ones stay as they came." default:"64" env:"TOCSIN_SOURCE_MAP_MB"`
+	SymbolCacheMB int `name:"symbol-cache-mb" help:"Memory of processor and of web, each, for source maps, mappings and debug files that were read, in MiB." default:"64" env:"TOCSIN_SYMBOL_CACHE_MB"`
+	SourceMapMB   int `name:"source-map-mb" help:"Largest source map, script, mapping or part of a debug file that is read, in MiB; frames of larger ones stay as they came." default:"64" env:"TOCSIN_SOURCE_MAP_MB"`
 }
 
 // Service makes stacks readable. It is safe for concurrent use.
