@@ -158,6 +158,8 @@ func (w *walker) walk(context uint64, stack region) (map[string]string, []Frame)
 		}
 		if last := frames[len(frames)-1]; next.Address == last.Address && last.Trust == TrustContext && len(frames) == 2 {
 			continue // the link register's copy on the stack
+		} else if next.Address == last.Address && next.Trust == TrustScan {
+			continue // the word that the chain went over
 		}
 		if frames = append(frames, next); ended {
 			break

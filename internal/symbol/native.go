@@ -131,9 +131,11 @@ func (s *Service) native(ctx context.Context, ev *event.Event, revision int64) (
 // nameNative names frames by what was uploaded, which it leaves in found by debug id.
 func (s *Service) nameNative(ctx context.Context, ev *event.Event, revision int64, images []loaded, found map[string]*tables) (changed bool) {
 	for _, st := range stacks(ev) {
-		before, touched := slices.Clone(st.trace.Frames), false
-		for i := range st.trace.Frames {
-			f := &st.trace.Frames[i]
+		before, touched := st.trace.Frames, false
+		left := make([]event.Frame, 0, len(before))
+		for i := range before {
+			f := &before[i]
+			left = append(left, *f)
 			if !isNative(f, ev.Platform) {
 				continue
 			}
@@ -148,15 +150,18 @@ func (s *Service) nameNative(ctx context.Context, ev *event.Event, revision int6
 			}
 			place, ok := t.find(address)
 			if ok {
-				nameFrame(f, place, m)
+				nameFrame(&left[len(left)-1], place, m)
 				touched = true
 				s.frames.WithLabelValues("resolved").Inc()
 				continue
 			}
 			s.frames.WithLabelValues(t.reason()).Inc()
+			if stray(f, t) {
+				left, touched = left[:len(left)-1], true
+			}
 		}
 		if touched {
-			changed = true
+			changed, st.trace.Frames = true, left
 			if st.raw != nil && *st.raw == nil {
 				kept := *st.trace
 				kept.Frames = before
@@ -166,6 +171,10 @@ func (s *Service) nameNative(ctx context.Context, ev *event.Event, revision int6
 	}
 	return changed
 }
+
+// stray reports whether a frame was only scanned for, and the files of its image say that no function
+// is there: what looked like a return address is none.
+func stray(f *event.Frame, t *tables) bool { return f.Trust == "scan" && len(t.list) > 0 }
 
 // noteNative adds an error for each image that frames are left without names in.
 func noteNative(ev *event.Event, images []loaded, found map[string]*tables) {
