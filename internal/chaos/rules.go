@@ -90,10 +90,12 @@ func manyRuled(ctx context.Context, w *world, _ *rand.Rand) error {
 	if err != nil {
 		return err
 	}
-	var made struct{ ID string }
-	if err := w.api(ctx, http.MethodPost, "/api/v1/organizations/"+w.Organization+"/destinations/", map[string]any{"channel": "webhook", "name": "probes", "budget": 0,
-		"settings": map[string]string{"url": srv.URL, "format": "tocsin"}}, &made); err != nil {
-		return err
+	var made [2]struct{ ID string } // of the probes, and of whatever else the rules find to tell
+	for i, budget := range []int{0, 3} {
+		if err := w.api(ctx, http.MethodPost, "/api/v1/organizations/"+w.Organization+"/destinations/", map[string]any{"channel": "webhook", "name": fmt.Sprint("destination ", i), "budget": budget,
+			"settings": map[string]string{"url": srv.URL, "format": "tocsin"}}, &made[i]); err != nil {
+			return err
+		}
 	}
 	for i := range manyRules {
 		conditions, filters := clauses(i)
@@ -101,7 +103,7 @@ func manyRuled(ctx context.Context, w *world, _ *rand.Rand) error {
 			conditions, filters = []map[string]any{{"kind": "new"}}, []map[string]any{{"kind": "tag", "key": "probe", "match": "is"}}
 		}
 		if err := w.api(ctx, http.MethodPut, "/api/v1/projects/"+w.Organization+"/"+w.Project+"/alert-rules/", map[string]any{"name": fmt.Sprint("rule ", i), "enabled": true, "match": "any",
-			"filterMatch": "all", "conditions": conditions, "filters": filters, "frequencyMinutes": 30, "actions": []any{map[string]string{"kind": "destination", "destination": made.ID}}}, &struct{}{}); err != nil {
+			"filterMatch": "all", "conditions": conditions, "filters": filters, "frequencyMinutes": 30, "actions": []any{map[string]string{"kind": "destination", "destination": made[min(i, 1)].ID}}}, &struct{}{}); err != nil {
 			return err
 		}
 	}
