@@ -265,7 +265,7 @@ func (s *Service) addProguardRelease(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	var b proguardReleaseBody
-	if err := readLoose(w, r, &b); err != nil {
+	if err := readBody(w, r, &b); err != nil {
 		return err
 	}
 	debugID, isID := artifact.ParseDebugID(b.UUID)

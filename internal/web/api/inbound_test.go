@@ -82,7 +82,7 @@ func TestAProjectIsChangedAsClientsDo(t *testing.T) {
 		t.Errorf("advanced rules: %s", text)
 	}
 	for body, field := range map[string]string{
-		`{"name":"other"}`: "name", `{"slug":"other"}`: "slug", `{"relayPiiConfig":"{"}`: "relayPiiConfig", `{"relayPiiConfig":{}}`: "relayPiiConfig",
+		`{"name":"other"}`: "name", `{"platform":"cobol"}`: "platform", `{"nonsense":1}`: "nonsense", `{"slug":"other"}`: "slug", `{"relayPiiConfig":"{"}`: "relayPiiConfig", `{"relayPiiConfig":{}}`: "relayPiiConfig",
 		`{"relayPiiConfig":"{\"applications\":{\"$$\":[\"@email\"]}}"}`: "relayPiiConfig",
 		`{"options":{"filters:blacklisted_ips":"nonsense"}}`:            "filters:blacklisted_ips",
 		`{"options":{"filters:releases":7}}`:                            "filters:releases",

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/httpx"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/project"
@@ -58,8 +57,7 @@ func (s *Service) clientKey(k project.Key) object {
 	}
 }
 
-// keyBody is what callers may say of a key. What has no meaning here is read and left alone,
-// because clients send back all they were given.
+// keyBody is what callers may say of a key.
 // Rule: getsentry/sentry src/sentry/api/serializers/rest_framework/project_key.py
 type keyBody struct {
 	Name      *string         `json:"name"`
@@ -74,11 +72,11 @@ type limitBody struct {
 	Window *int64 `json:"window"` // seconds
 }
 
-// readKey reads a key's body, which may have fields that we do not know.
-func readKey(w http.ResponseWriter, r *request) (c postgres.KeyChange, err error) {
+// readKey reads a key's body.
+func (s *Service) readKey(w http.ResponseWriter, r *request) (c postgres.KeyChange, err error) {
 	var b keyBody
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&b); err != nil {
-		return c, fault.Wrap(err, fault.Invalid, "JSON parse error")
+	if err := readEcho(w, r, &b, s.clientKey(project.Key{}), "useCase", "dynamicSdkLoaderOptions"); err != nil {
+		return c, err
 	}
 	c.Label, c.Active = b.Name, b.IsActive
 	if c.Label == nil {
@@ -121,7 +119,7 @@ func (s *Service) createKey(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	c, err := readKey(w, r)
+	c, err := s.readKey(w, r)
 	if err != nil {
 		return err
 	}
@@ -166,7 +164,7 @@ func (s *Service) updateKey(w http.ResponseWriter, r *request) error {
 	if _, err := s.Store.Key(r.Context(), p, r.PathValue("public")); err != nil {
 		return err
 	}
-	c, err := readKey(w, r)
+	c, err := s.readKey(w, r)
 	if err != nil {
 		return err
 	}

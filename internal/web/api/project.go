@@ -108,9 +108,21 @@ func (s *Service) project(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	names, err := s.Store.EnvironmentNames(r.Context(), []int64{p.ID})
+	o, err := s.projectDetail(r, p)
 	if err != nil {
 		return err
+	}
+	if r.URL.Query().Get("collapse") == "organization" {
+		o["organization"] = object{"id": id(r.org()), "slug": r.who.Organization.Slug}
+	}
+	return ok(w, o)
+}
+
+// projectDetail is a project with its settings.
+func (s *Service) projectDetail(r *request, p project.Project) (object, error) {
+	names, err := s.Store.EnvironmentNames(r.Context(), []int64{p.ID})
+	if err != nil {
+		return nil, err
 	}
 	o := s.projectSummary(p, r.who)
 	origins := p.Settings.AllowedOrigins
@@ -119,7 +131,7 @@ func (s *Service) project(w http.ResponseWriter, r *request) error {
 	}
 	settings, err := settingsShape(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for k, v := range settings {
 		o[k] = v
@@ -132,10 +144,7 @@ func (s *Service) project(w http.ResponseWriter, r *request) error {
 	}) {
 		o[k] = v
 	}
-	if r.URL.Query().Get("collapse") == "organization" {
-		o["organization"] = object{"id": id(r.org()), "slug": r.who.Organization.Slug}
-	}
-	return ok(w, o)
+	return o, nil
 }
 
 // namedOnly leaves out the empty name, under which events without an environment count.

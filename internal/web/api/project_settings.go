@@ -14,12 +14,12 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/scrub"
 )
 
-// projectBody is what may be changed of a project. Clients send back all they were given, so that
-// other members are left alone.
+// projectBody is what may be changed of a project.
 // Rule: getsentry/sentry src/sentry/core/endpoints/project_details.py
 type projectBody struct {
 	Name                 *string                    `json:"name"`
 	Slug                 *string                    `json:"slug"`
+	Platform             *string                    `json:"platform"`
 	ResolveAge           *int64                     `json:"resolveAge"` // hours; 0: never
 	AllowedDomains       *[]string                  `json:"allowedDomains"`
 	DataScrubber         *bool                      `json:"dataScrubber"`
@@ -45,6 +45,11 @@ var listOptions = []struct {
 // maxOrigins bounds the list of allowed domains.
 const maxOrigins = 200
 
+// foreignSettings are members that clients set on other servers.
+// Rule: getsentry/sentry src/sentry/core/endpoints/project_details.py (ProjectAdminSerializer)
+var foreignSettings = []string{"platform", "subjectPrefix", "subjectTemplate", "digestsMinDelay", "digestsMaxDelay", "securityToken", "securityTokenHeader", "verifySSL",
+	"symbolSources", "team", "copy_from_project", "secondaryGroupingExpiry", "secondaryGroupingConfig", "groupingConfig", "groupingEnhancements", "fingerprintingRules"}
+
 // updateProject answers PUT /api/0/projects/{org}/{project}/.
 func (s *Service) updateProject(w http.ResponseWriter, r *request) error {
 	p, err := s.Store.Project(r.Context(), r.org(), r.PathValue("project"))
@@ -52,14 +57,20 @@ func (s *Service) updateProject(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	var b projectBody
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&b); err != nil {
-		return fault.Wrap(err, fault.Invalid, "JSON parse error")
+	shape, err := s.projectDetail(r, p)
+	if err != nil {
+		return err
+	}
+	if err := readEcho(w, r, &b, shape, foreignSettings...); err != nil {
+		return err
 	}
 	switch {
 	case b.Name != nil && *b.Name != p.Name:
 		return fieldError{"name", "The name cannot be changed on this server."}
 	case b.Slug != nil && *b.Slug != p.Slug:
-		return fieldError{"slug", "The slug cannot be changed on this server."}
+		return fieldError{"slug", "A slug stays: short ids and links are made of it."}
+	case b.Platform != nil && *b.Platform != p.Platform:
+		return fieldError{"platform", "The platform cannot be changed on this server."}
 	}
 	if _, err := s.Store.ChangeSettings(r.Context(), p.ID, b.apply); err != nil {
 		return err

@@ -117,7 +117,7 @@ func commitShape(c release.Commit) object {
 		"repository": object{"name": c.Repository}, "pullRequest": nil, "suspectCommitType": "", "releases": []any{}}
 }
 
-// releaseBody is what may be told of a release. Members that are unknown are left alone.
+// releaseBody is what may be told of a release.
 type releaseBody struct {
 	Version      *string           `json:"version"`
 	Projects     []json.RawMessage `json:"projects"` // slugs, or ids as numbers or texts
@@ -129,15 +129,15 @@ type releaseBody struct {
 	Commits      []commitBody      `json:"commits"`
 	Refs         []refBody         `json:"refs"`
 	HeadCommits  []headBody        `json:"headCommits"`
+
+	Owner idle `json:"owner"`
 }
 
 // maxReleaseBody bounds the document of a release, which may have thousands of commits.
 const maxReleaseBody = 16 << 20
 
 func readRelease(w http.ResponseWriter, r *request) (b releaseBody, err error) {
-	if err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxReleaseBody)).Decode(&b); err != nil {
-		err = fault.Wrap(err, fault.Invalid, "JSON parse error")
-	}
+	err = readSized(w, r, &b, maxReleaseBody)
 	return b, err
 }
 

@@ -235,12 +235,12 @@ type renameBody struct {
 
 // renameReleaseFile answers PUT …/releases/{release}/files/{id}/.
 func (s *Service) renameReleaseFile(w http.ResponseWriter, r *request) error {
-	var body renameBody
-	if err := readLoose(w, r, &body); err != nil {
-		return err
-	}
 	b, err := s.namedReleaseFile(r)
 	if err != nil {
+		return err
+	}
+	var body renameBody
+	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
 	name, dist := b.Files[0].URL, b.Releases[0].Dist

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,8 +144,37 @@ func perPage(r *request) (int, error) {
 // maxBody bounds the documents that callers send.
 const maxBody = 1 << 20
 
-// readLoose decodes a JSON document and leaves members alone that it does not know, for requests
-// whose clients send more with each release.
+// idle is a member that clients know and send, which has no effect here: what they were given, they
+// send back.
+type idle = json.RawMessage
+
+// readEcho is readBody for clients that send back what they were given: members of the answer that
+// cannot be set are left alone, and so are those of other servers that have no meaning here.
+func readEcho(w http.ResponseWriter, r *request, into any, answer object, others ...string) error {
+	var members map[string]json.RawMessage
+	if err := readBody(w, r, &members); err != nil {
+		return err
+	}
+	for name := range members {
+		if _, given := answer[name]; !given && !slices.Contains(others, name) {
+			return fieldError{name, "Unknown field."}
+		}
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		return fault.Wrap(err, fault.Invalid, "JSON parse error")
+	}
+	var mistyped *json.UnmarshalTypeError
+	if err := json.Unmarshal(text, into); errors.As(err, &mistyped) && mistyped.Field != "" {
+		return fieldError{mistyped.Field, "Not a valid value."}
+	} else if err != nil {
+		return fault.Wrap(err, fault.Invalid, "JSON parse error")
+	}
+	return nil
+}
+
+// readLoose decodes a JSON document and leaves members alone that it does not know, for the requests
+// that name pieces of uploads, whose clients say more with each release.
 func readLoose(w http.ResponseWriter, r *request, into any) error {
 	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAssembleBody)).Decode(into)
 	var tooLarge *http.MaxBytesError
@@ -162,8 +192,13 @@ const maxAssembleBody = 16 << 20
 
 // readBody decodes a JSON document and refuses members it does not know.
 func readBody(w http.ResponseWriter, r *request, into any) error {
+	return readSized(w, r, into, maxBody)
+}
+
+// readSized is readBody for documents of up to limit bytes.
+func readSized(w http.ResponseWriter, r *request, into any, limit int64) error {
 	var raw bytes.Buffer // for the audit log
-	dec := json.NewDecoder(io.TeeReader(http.MaxBytesReader(w, r.Body, maxBody), &raw))
+	dec := json.NewDecoder(io.TeeReader(http.MaxBytesReader(w, r.Body, limit), &raw))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(into)
 	if r.audit.Data == nil && json.Unmarshal(raw.Bytes(), &r.audit.Data) != nil {
@@ -177,7 +212,7 @@ func readBody(w http.ResponseWriter, r *request, into any) error {
 	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return fault.New(fault.TooLarge, "the body is larger than %d bytes", maxBody)
+		return fault.New(fault.TooLarge, "the body is larger than %d bytes", limit)
 	}
 	if name, found := strings.CutPrefix(err.Error(), "json: unknown field "); found {
 		return fieldError{strings.Trim(name, `"`), "Unknown field."}

@@ -176,18 +176,24 @@ type wireInput struct {
 	Environment *string           `json:"environment"`
 	Owner       *string           `json:"owner"`
 	Status      string            `json:"status"`
+
+	ID                idle `json:"id"`
+	Projects          idle `json:"projects"`
+	DateCreated       idle `json:"dateCreated"`
+	CreatedBy         idle `json:"createdBy"`
+	Snooze            idle `json:"snooze"`
+	SnoozeForEveryone idle `json:"snoozeForEveryone"`
+	SnoozeCreatedBy   idle `json:"snoozeCreatedBy"`
+	LastTriggered     idle `json:"lastTriggered"`
+	Endpoint          idle `json:"endpoint"` // of a preview
 }
 
 // readWireRule reads a rule in Sentry's shape into rule. complete: it is to be stored, so it needs a
 // name and actions.
 func (s *Service) readWireRule(w http.ResponseWriter, r *request, rule *alert.Rule, complete bool) error {
-	var document json.RawMessage
-	if err := readBody(w, r, &document); err != nil {
-		return err
-	}
 	var in wireInput
-	if err := json.Unmarshal(document, &in); err != nil {
-		return fault.New(fault.Invalid, "Invalid data: a member of the rule has the wrong type.")
+	if err := readBody(w, r, &in); err != nil {
+		return err
 	}
 	switch {
 	case in.Name != nil:

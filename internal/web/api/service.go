@@ -187,7 +187,7 @@ var (
 	deleteReleases = []account.Scope{account.ProjectAdmin, account.ProjectReleases}
 	readRepos      = []account.Scope{account.OrgRead, account.OrgCI, account.OrgIntegrations}
 	writeRepos     = []account.Scope{account.OrgWrite, account.OrgIntegrations}
-	ownProject     = []account.Scope{account.ProjectRead, account.ProjectWrite} // members keep the rules of what they work on
+	ownProject     = []account.Scope{account.EventWrite, account.ProjectWrite} // members keep the rules of what they work on
 	readAlerts     = []account.Scope{account.AlertsRead, account.ProjectRead}
 	writeAlerts    = []account.Scope{account.AlertsWrite, account.ProjectWrite}
 )

@@ -292,3 +292,19 @@ func (w *world) foreignOrganization() int64 {
 	w.exec(`insert into alert_rules (project_id, id, name, rule) values ($1, 77, 'theirs', '{"conditions":[],"match":"any","actions":[]}')`, p.ID)
 	return p.ID
 }
+
+// texts are the rows of a query of one text column.
+func (w *world) texts(sql string, args ...any) []string {
+	w.t.Helper()
+	db, err := pgx.Connect(w.t.Context(), w.url)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = db.Close(context.Background()) }()
+	rows, _ := db.Query(w.t.Context(), sql, args...) // Collect reports a failed Query
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		w.t.Fatalf("%s: %v", sql, err)
+	}
+	return list
+}

@@ -106,7 +106,7 @@ func (u *UI) exportCSV(v *visit) error {
 			r := &page.Rows[i]
 			_ = w.Write([]string{r.ShortID, r.ProjectSlug, r.Level.String(), r.Status.String(), r.Substatus.String(), r.Priority.String(), cell(r.Title), cell(r.Culprit),
 				strconv.FormatInt(r.TimesSeen, 10), strconv.FormatInt(r.UserCount, 10), r.FirstSeen.UTC().Format(time.RFC3339), r.LastSeen.UTC().Format(time.RFC3339),
-				cell(r.FirstRelease), cell(r.LastRelease), r.Assignee})
+				cell(r.FirstRelease), cell(r.LastRelease), cell(r.Assignee)})
 		}
 		if n += len(page.Rows); !page.HasNext || n >= csvRows {
 			break
