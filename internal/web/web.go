@@ -17,6 +17,7 @@ import (
 	openapi "github.com/tocsin-dev/tocsin/api"
 	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/bindings"
+	"github.com/tocsin-dev/tocsin/internal/delivery/email"
 	"github.com/tocsin-dev/tocsin/internal/outbound"
 	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
@@ -105,15 +106,35 @@ func routes(ctx context.Context, k *app.Kit, cfg Config, desk *operate.Desk) (ht
 	}
 	symbols := symbol.New(k.Store, k.Files, k.Config.Symbols)
 	k.Registry.MustRegister(symbols.Collectors()...)
+	relay, err := email.ParseRelay(k.Config.SMTPURL, k.Config.MailFrom)
+	if err != nil {
+		return nil, err
+	}
+	var mail func(ctx context.Context, to, subject, text string) error
+	if relay != nil {
+		mail = func(ctx context.Context, to, subject, text string) error {
+			return relay.SendText(ctx, k.BaseURL(), to, subject, text)
+		}
+	}
 	var service *api.Service
 	pages := ui.New(ui.Options{
-		Store: k.Store, Blobs: k.Blobs, Desk: desk, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
+		Mail: mail, Store: k.Store, Blobs: k.Blobs, Desk: desk, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
 		Outbound: outbound.New(outbound.Options{AllowPrivate: allow, MaxResponseBytes: maxProviderAnswer}).HTTP(), Contract: openapi.Document,
 		RightsChanged: func() { service.Forget() }, Heartbeat: cfg.Heartbeat.Every,
 	})
+	k.Go(ctx, "send mail in hand", func(ctx context.Context) error {
+		<-ctx.Done()
+		pages.Wait()
+		return nil
+	})
 	release := strings.TrimPrefix(telemetry.Version(), "tocsin@")
+	var invite func(ctx context.Context, to, organization, inviter, link string)
+	if relay != nil {
+		invite = pages.MailInvite
+	}
 	service = api.New(api.Options{
-		Store: k.Store, Blobs: k.Blobs, Files: k.Files, Chunks: k.Chunks, Symbols: symbols, BaseURL: k.BaseURL(), Release: release, Key: key,
+		Invite: invite,
+		Store:  k.Store, Blobs: k.Blobs, Files: k.Files, Chunks: k.Chunks, Symbols: symbols, BaseURL: k.BaseURL(), Release: release, Key: key,
 		TestRule: test.Do, Redeliver: redeliver.Do, Desk: desk, Changed: pages.Changed,
 	})
 	mux := http.NewServeMux()
