@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/grouping"
+	"github.com/tocsin-dev/tocsin/internal/outbound"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
@@ -60,7 +62,8 @@ func newSiteOn(t testing.TB, st *postgres.Store) *site {
 	t.Cleanup(server.Close)
 	handler = ui.New(ui.Options{
 		Store: st, BaseURL: server.URL, Key: key, Contract: openapi.Document,
-		Test: func(context.Context, alert.TestRequest) (alert.TestResult, error) { return alert.TestResult{}, away },
+		Outbound: outbound.New(outbound.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxResponseBytes: 1 << 20}).HTTP(),
+		Test:     func(context.Context, alert.TestRequest) (alert.TestResult, error) { return alert.TestResult{}, away },
 		Redeliver: func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error) {
 			return alert.RedeliverResult{}, away
 		},

@@ -30,11 +30,14 @@ func Ago(now, t time.Time) string {
 
 // agoWords is Ago with its "ago" where that makes sense.
 func agoWords(now, t time.Time) string {
+	if now.Sub(t) < -time.Minute {
+		return "in " + Ago(t, now)
+	}
 	s := Ago(now, t)
 	switch s {
 	case "now":
 		return "just now"
-	case "never", "in the future":
+	case "never":
 		return s
 	}
 	return s + " ago"
