@@ -1,10 +1,13 @@
 package account_test
 
 import (
+	"context"
 	"encoding/base64"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,5 +151,50 @@ func TestTheThrottleIsBounded(t *testing.T) {
 	}
 	if n := th.Len(); n > 20_001 {
 		t.Errorf("%d entries are remembered", n)
+	}
+}
+
+// TestARushOfSignInsStaysWithinMemory: each check of a password holds 19 MiB, so that few run at a
+// time, and whoever gives up waiting is told so.
+func TestARushOfSignInsStaysWithinMemory(t *testing.T) {
+	hash, err := account.HashPassword(t.Context(), "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rush sync.WaitGroup
+	stop := make(chan struct{})
+	peak := make(chan uint64)
+	go func() {
+		var most uint64
+		for {
+			select {
+			case <-stop:
+				peak <- most
+				return
+			default:
+			}
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			most = max(most, m.HeapInuse)
+			runtime.Gosched()
+		}
+	}()
+	for range 40 {
+		rush.Go(func() {
+			if ok, _, err := account.VerifyPassword(t.Context(), hash, "correct horse"); err != nil || !ok {
+				t.Errorf("%v %v", ok, err)
+			}
+		})
+	}
+	rush.Wait()
+	close(stop)
+	// Those that run, as many again that the collector has not met yet, and the rest of the test.
+	if most, bound := <-peak, uint64(4*max(2, runtime.GOMAXPROCS(0))*19+64)<<20; most > bound {
+		t.Errorf("40 sign-ins took %d MiB, more than %d", most>>20, bound>>20)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := account.HashPassword(gone, "correct horse"); err == nil {
+		t.Error("a password was hashed for somebody who left")
 	}
 }

@@ -57,22 +57,50 @@ func TestSentryCLIWorksUnchanged(t *testing.T) {
 		return err
 	})
 	for _, version := range []string{"cli2", "cli3"} {
+		dir, release := shopFiles(t), "shop-"+version+"@1.0.0"
+		deploys := []string{"releases deploys " + release + " new -e production", "releases deploys " + release + " list"}
+		if version == "cli3" {
+			deploys = []string{"deploys new --release " + release + " -e production", "deploys list --release " + release}
+		}
 		for _, c := range []struct{ command, want string }{
 			{"info", "org:read"}, {"organizations list", "default"}, {"projects list", "default"}, {"repos list", ""}, {"issues list", "DEFAULT-1"},
 			{"issues mute --all", "muted"}, {"issues unresolve --all", "unresolved"}, {"issues resolve --all", "resolved"}, {"issues unresolve --all", "unresolved"},
-			{"events list", "Boom"}, {"send-event -m hello", "Event dispatched"}, {"monitors run nightly -- true", ""},
+			{"events list", "Boom"}, {"send-event -m hello", "Event dispatched"}, {"send-envelope error.envelope", "Envelope from file"}, {"monitors run nightly -- true", ""},
+			{"releases new " + release, "Created release"}, {"releases set-commits " + release + " --clear", ""},
+			{"releases finalize " + release, "Finalized release"}, {deploys[0], ""}, {deploys[1], "production"}, {"releases list", release}, {"releases info " + release, release},
+			{"sourcemaps inject dist", "Source Map Debug ID Injection Report"}, {"sourcemaps upload --release " + release + " dist", "Uploaded files to"},
+			{"debug-files upload shop.sym", "debug information file"}, {"releases archive " + release, "Archived release"}, {"releases restore " + release, "Restored release"}, {"releases delete " + release, "Deleted release"},
 		} {
 			args := append([]string{filepath.Join(clients, "node_modules", version, "bin", "sentry-cli")}, strings.Fields(c.command)...)
 			cmd := exec.CommandContext(t.Context(), "node", args...)
+			cmd.Dir = dir
 			cmd.Env = append(os.Environ(), "SENTRY_URL="+in.URL, "SENTRY_AUTH_TOKEN="+in.AuthToken, "SENTRY_ORG=default", "SENTRY_PROJECT=default", "SENTRY_DSN="+in.DSN)
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), c.want) {
 				t.Errorf("%s %s: %v\n%s", version, c.command, err, out)
 				continue
 			}
-			t.Logf("%s %-28s ok", version, c.command)
+			t.Logf("%s %-50s ok", version, c.command)
 		}
 	}
+}
+
+// shopFiles is a folder with what the commands upload.
+func shopFiles(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"dist/app.js":     "function shop(){throw new Error(\"x\")}\nshop();\n//# sourceMappingURL=app.js.map\n",
+		"dist/app.js.map": `{"version":3,"file":"app.js","sources":["app.ts"],"sourcesContent":["function shop() { throw new Error('x') }"],"names":[],"mappings":"AAAA"}`,
+		"error.envelope":  "{\"event_id\":\"" + eventID(77) + "\"}\n{\"type\":\"event\"}\n{\"message\":\"from a file\",\"level\":\"error\"}\n",
+		"shop.sym":        "MODULE Linux x86_64 492E2DD23CC306CA9C494EEF1533A3810 shop\nFILE 0 shop.c\nFUNC 1000 10 0 main\n1000 10 1 0\nPUBLIC 2000 0 other\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // send reports one event with the instance's DSN.
