@@ -14,18 +14,18 @@ import (
 	"time"
 )
 
-// installClients installs the pinned clients from npm into a folder kept between runs.
-func installClients(t *testing.T) string {
+// installClients installs the pinned clients of testdata/NAME from npm into a folder kept between runs.
+func installClients(t *testing.T, name string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
 	}
-	manifest, err := os.ReadFile("testdata/clients/package.json")
+	manifest, err := os.ReadFile(filepath.Join("testdata", name, "package.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(cache, "tocsin-e2e-clients")
+	dir := filepath.Join(cache, "tocsin-e2e-"+name)
 	if have, _ := os.ReadFile(filepath.Join(dir, "installed.json")); string(have) == string(manifest) {
 		return dir
 	}
@@ -47,7 +47,7 @@ func installClients(t *testing.T) string {
 // answered.
 func TestSentryCLIWorksUnchanged(t *testing.T) {
 	t.Parallel()
-	in, clients := up(t), installClients(t)
+	in, clients := up(t), installClients(t, "clients")
 	send(t, in, `{"platform":"go","level":"error","exception":{"values":[{"type":"Boom","value":"bad"}]}}`)
 	in.await("an issue", 60*time.Second, func(ctx context.Context) error {
 		_, body, err := fetch(ctx, http.MethodGet, in.URL+"/api/0/organizations/default/issues/", in.AuthToken, nil)
@@ -66,7 +66,7 @@ func TestSentryCLIWorksUnchanged(t *testing.T) {
 			{"info", "org:read"}, {"organizations list", "default"}, {"projects list", "default"}, {"repos list", ""}, {"issues list", "DEFAULT-1"},
 			{"issues mute --all", "muted"}, {"issues unresolve --all", "unresolved"}, {"issues resolve --all", "resolved"}, {"issues unresolve --all", "unresolved"},
 			{"events list", "Boom"}, {"send-event -m hello", "Event dispatched"}, {"send-envelope error.envelope", "Envelope from file"}, {"monitors run nightly -- true", ""},
-			{"releases new " + release, "Created release"}, {"releases set-commits " + release + " --clear", ""},
+			{"releases new " + release, "Created release"}, {"releases set-commits " + release + " --local --ignore-missing", "Set commits"},
 			{"releases finalize " + release, "Finalized release"}, {deploys[0], ""}, {deploys[1], "production"}, {"releases list", release}, {"releases info " + release, release},
 			{"sourcemaps inject dist", "Source Map Debug ID Injection Report"}, {"sourcemaps upload --release " + release + " dist", "Uploaded files to"},
 			{"debug-files upload shop.sym", "debug information file"}, {"releases archive " + release, "Archived release"}, {"releases restore " + release, "Restored release"}, {"releases delete " + release, "Deleted release"},
@@ -100,6 +100,9 @@ func shopFiles(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	git(t, dir, "init", "-q")
+	git(t, dir, "remote", "add", "origin", "https://git.example.org/acme/shop.git")
+	commit(t, dir, "shop/cart.py", "a = 1\n", "cart: begin")
 	return dir
 }
 
