@@ -35,6 +35,7 @@ type site struct {
 	store   *postgres.Store
 	made    postgres.Bootstrapped
 	server  *httptest.Server
+	ui      *ui.UI
 	grouper *grouping.Grouper
 	n       int
 }
@@ -57,7 +58,7 @@ func newSiteOn(t testing.TB, st *postgres.Store) *site {
 		t.Fatal(err)
 	}
 	away := errors.New("the notifier is away")
-	var handler http.Handler
+	var handler *ui.UI
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	handler = ui.New(ui.Options{
@@ -68,7 +69,7 @@ func newSiteOn(t testing.TB, st *postgres.Store) *site {
 			return alert.RedeliverResult{}, away
 		},
 	})
-	return &site{t: t, store: st, made: made, server: server, grouper: grouping.New(grouping.Newest(), grouping.Rules{})}
+	return &site{t: t, store: st, made: made, server: server, ui: handler, grouper: grouping.New(grouping.Newest(), grouping.Rules{})}
 }
 
 // report stores an event as the processor would and returns its id.

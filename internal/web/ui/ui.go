@@ -56,6 +56,7 @@ type UI struct {
 	throttle account.Throttle
 	people   people
 	places   []place
+	router   chi.Routes
 	feeds    feeds
 	mails    sync.WaitGroup
 	contract sync.Once
@@ -206,7 +207,7 @@ func (u *UI) routes() http.Handler {
 	r.NotFound(u.open(u.notFound))
 	r.MethodNotAllowed(u.open(u.notFound))
 
-	u.places = findPlaces(r)
+	u.router, u.places = r, findPlaces(r)
 
 	root := http.NewServeMux()
 	root.Handle(assets.Prefix, u.headers(http.HandlerFunc(assets.Serve)))
