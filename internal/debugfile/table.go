@@ -15,6 +15,7 @@ import (
 type Table struct {
 	functions []function // sorted by start
 	rows      []row      // sorted by start
+	inlines   []inline   // sorted by start
 	files     []string
 	bytes     int
 }
@@ -28,11 +29,21 @@ type function struct {
 // row says that code from start on comes from a line; line 0: from none that is known.
 type row struct{ start, file, line uint32 }
 
+// inline is a range of code of a function that was inlined into what is around it: within deeper-1
+// others that were inlined, where the call stands in a file and line.
+type inline struct {
+	start, size uint32
+	deeper      uint16
+	file, line  uint32
+	name        string
+}
+
 // Bounds on a table.
 const (
 	maxFunctions = 400_000
 	maxRows      = 2_000_000
 	maxFiles     = 200_000
+	maxInlines   = 500_000
 	maxName      = 4096 // bytes of a function's name
 )
 
@@ -51,12 +62,46 @@ func (t *Table) Functions() int { return len(t.functions) }
 // Bytes is about how much memory the table takes.
 func (t *Table) Bytes() int { return t.bytes }
 
-// Find tells where the code at an address relative to the image comes from.
-func (t *Table) Find(address uint64) (Place, bool) {
+// Find tells where the code at an address relative to the image comes from: the innermost of the
+// functions that were inlined there, then what it was inlined into, last the one that was called. It
+// is empty when no function is there.
+func (t *Table) Find(address uint64) []Place {
 	if address > 1<<32-1 {
-		return Place{}, false
+		return nil
 	}
 	at := uint32(address)
+	outer, ok := t.function(at)
+	if !ok {
+		return nil
+	}
+	places := []Place{outer}
+	for _, n := range t.inlinedAt(at, uint32(outer.Start)) { // outermost first
+		last := &places[len(places)-1]
+		inner := Place{Function: demangle.Filter(n.name, demangle.NoClones), Symbol: n.name, Start: outer.Start, File: last.File, Line: last.Line}
+		last.File, last.Line = "", int(n.line) // where it calls the inner one
+		if int(n.file) < len(t.files) {
+			last.File = t.files[n.file]
+		}
+		places = append(places, inner)
+	}
+	slices.Reverse(places)
+	return places
+}
+
+// inlinedAt are the functions that were inlined at an address of the function from start on.
+func (t *Table) inlinedAt(at, start uint32) (list []*inline) {
+	i := sort.Search(len(t.inlines), func(i int) bool { return t.inlines[i].start > at }) - 1
+	for ; i >= 0 && t.inlines[i].start >= start && len(list) < maxNested; i-- {
+		if n := &t.inlines[i]; at-n.start < n.size {
+			list = append(list, n)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *inline) int { return cmp.Compare(a.deeper, b.deeper) })
+	return slices.CompactFunc(list, func(a, b *inline) bool { return a.deeper == b.deeper })
+}
+
+// function is the function at an address, with the line of the address itself.
+func (t *Table) function(at uint32) (Place, bool) {
 	i := sort.Search(len(t.functions), func(i int) bool { return t.functions[i].start > at }) - 1
 	if i < 0 || t.functions[i].size != 0 && at-t.functions[i].start >= t.functions[i].size {
 		return Place{}, false
@@ -69,6 +114,9 @@ func (t *Table) Find(address uint64) (Place, bool) {
 	}
 	return p, true
 }
+
+// maxNested bounds the calls that were inlined at one address.
+const maxNested = 100
 
 // builder gathers a table, within its bounds.
 type builder struct {
@@ -93,6 +141,13 @@ func (b *builder) row(start uint64, file uint32, line int) {
 	}
 	b.t.rows = append(b.t.rows, row{uint32(start), file, uint32(max(line, 0))})
 	b.t.bytes += 12
+}
+
+func (b *builder) inline(n inline) {
+	if len(b.t.inlines) < maxInlines && n.name != "" && n.size > 0 {
+		b.t.inlines = append(b.t.inlines, n)
+		b.t.bytes += 48
+	}
 }
 
 // file returns the number of a file's name.
@@ -133,6 +188,7 @@ func (b *builder) table() *Table {
 		kept = append(kept, r)
 	}
 	t.rows = slices.Clip(kept)
+	slices.SortStableFunc(t.inlines, func(x, y inline) int { return cmp.Compare(x.start, y.start) })
 	return t
 }
 

@@ -3,6 +3,7 @@ package debugfile_test
 import (
 	"bytes"
 	"debug/elf"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,8 +41,45 @@ func TestBreakpadNamesFunctionsAndLines(t *testing.T) {
 		0x0fff: {}, 0x1000: at(total, "/src/shop/cart.c", 42), 0x1007: at(total, "/src/shop/cart.c", 42), 0x1008: at(total, "/src/shop/till.c", 7),
 		0x1020: {}, 0x1041: {Function: "pay", Symbol: "pay", Start: 0x1040}, 0x1050: {}, 0x2010: {Function: "start", Symbol: "start", Start: 0x2000}, 1 << 40: {},
 	} {
-		got, found := table.Find(address)
-		if diff := cmp.Diff(want, got); diff != "" || found != (want.Function != "") {
+		got := append(table.Find(address), debugfile.Place{})
+		if diff := cmp.Diff(want, got[0]); diff != "" || len(got) > 2 {
+			t.Errorf("%#x (-want +got):\n%s", address, diff)
+		}
+	}
+}
+
+// TestInlinedCallsAreFound wants the calls that a compiler put into one function, each with the line of
+// the next.
+func TestInlinedCallsAreFound(t *testing.T) {
+	t.Parallel()
+	const text = `MODULE Linux x86_64 D3096ED481217FD4C16B29CD9BC208BA0 shop
+FILE 0 pay.c
+FILE 1 cart.c
+INLINE_ORIGIN 0 round
+INLINE_ORIGIN 1 rate
+FUNC 1000 40 0 pay
+INLINE 0 12 0 1 1010 10 1030 8
+INLINE 1 30 1 0 1018 4
+INLINE 0 x 0 1 1000 8
+INLINE 0 12 0 9 1000 8
+1000 10 10 0
+1010 8 29 1
+1018 4 50 1
+101c 24 13 0
+`
+	table, err := debugfile.ReadTable(strings.NewReader(text), int64(len(text)), "", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[uint64]string{
+		0x1000: "pay pay.c:10", 0x1010: "rate cart.c:29, pay pay.c:12", 0x1019: "round cart.c:50, rate cart.c:30, pay pay.c:12",
+		0x1020: "pay pay.c:13", 0x1031: "rate pay.c:13, pay pay.c:12", 0x1040: "",
+	} {
+		var got []string
+		for _, p := range table.Find(address) {
+			got = append(got, fmt.Sprintf("%s %s:%d", p.Function, p.File, p.Line))
+		}
+		if diff := cmp.Diff(want, strings.Join(got, ", ")); diff != "" {
 			t.Errorf("%#x (-want +got):\n%s", address, diff)
 		}
 	}
@@ -103,9 +141,13 @@ func TestARealProgramNamesFunctionsAndLines(t *testing.T) {
 		seen++
 		base := uint64(0x400000)
 		for _, address := range []uint64{s.Value - base, s.Value - base + s.Size - 1} {
-			got, ok := table.Find(address)
-			if !ok || got.Function != s.Name || filepath.Base(got.File) != "till.go" || got.Line < 4 || got.Line > 6 || got.Start != s.Value-base {
-				t.Errorf("%s at %#x: %+v %v", s.Name, address, got, ok)
+			found := table.Find(address)
+			if len(found) != 1 {
+				t.Fatalf("%s at %#x: %+v", s.Name, address, found)
+			}
+			got := found[0]
+			if got.Function != s.Name || filepath.Base(got.File) != "till.go" || got.Line < 4 || got.Line > 6 || got.Start != s.Value-base {
+				t.Errorf("%s at %#x: %+v", s.Name, address, got)
 			}
 		}
 	}
@@ -130,8 +172,8 @@ func TestProgramsOfOtherSystemsNameFunctionsAndLines(t *testing.T) {
 		}
 		found := debugfile.Place{}
 		for address := uint64(0); address < uint64(len(b)) && found.Line == 0; address += 16 {
-			if p, ok := table.Find(address); ok && p.Function == "main.pay" {
-				found = p
+			if p := table.Find(address); len(p) > 0 && p[0].Function == "main.pay" {
+				found = p[0]
 			}
 		}
 		if filepath.Base(found.File) != "till.go" || found.Line != 4 {
@@ -155,8 +197,10 @@ func FuzzReadTable(f *testing.F) {
 			t.Errorf("a table of %d bytes without functions", len(data))
 		}
 		for _, address := range []uint64{0, 0x1000, 1<<32 - 1, 1 << 50} {
-			if p, ok := table.Find(address); ok && p.Symbol == "" {
-				t.Errorf("%+v", p)
+			for _, p := range table.Find(address) {
+				if p.Symbol == "" {
+					t.Errorf("%+v", p)
+				}
 			}
 		}
 	})

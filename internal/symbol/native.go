@@ -148,10 +148,11 @@ func (s *Service) nameNative(ctx context.Context, ev *event.Event, revision int6
 				t = s.tablesOf(ctx, ev, revision, m)
 				found[m.DebugID] = t
 			}
-			place, ok := t.find(address)
-			if ok {
-				nameFrame(&left[len(left)-1], place, m)
-				touched = true
+			if calls := t.find(address); len(calls) > 0 {
+				left, touched = left[:len(left)-1], true
+				for _, place := range slices.Backward(calls) {
+					left = append(left, named(*f, place, m))
+				}
 				s.frames.WithLabelValues("resolved").Inc()
 				continue
 			}
@@ -192,8 +193,8 @@ func noteNative(ev *event.Event, images []loaded, found map[string]*tables) {
 	}
 }
 
-// nameFrame writes what is known of an address into its frame.
-func nameFrame(f *event.Frame, p debugfile.Place, m *loaded) {
+// named is a frame with what is known of its address.
+func named(f event.Frame, p debugfile.Place, m *loaded) event.Frame {
 	f.Function, f.Symbol = p.Function, ""
 	if p.Symbol != p.Function {
 		f.Symbol = p.Symbol
@@ -204,6 +205,7 @@ func nameFrame(f *event.Frame, p debugfile.Place, m *loaded) {
 		f.AbsPath, f.Filename, f.Lineno = p.File, path.Base(strings.ReplaceAll(p.File, `\`, "/")), p.Line
 	}
 	f.Data.Other = append(slices.Clone(f.Data.Other), event.Member{Name: "symbolicated", Value: event.Value("true")})
+	return f
 }
 
 // tables are what was found for one image.
@@ -213,13 +215,14 @@ type tables struct {
 	away   bool   // what was uploaded could not be read now
 }
 
-func (t *tables) find(address uint64) (best debugfile.Place, ok bool) {
+// find tells what is at an address, innermost first, by the file that knows most of it.
+func (t *tables) find(address uint64) (best []debugfile.Place) {
 	for _, table := range t.list {
-		if p, found := table.Find(address); found && (!ok || best.File == "" && p.File != "") {
-			best, ok = p, true
+		if p := table.Find(address); len(p) > 0 && (best == nil || best[0].File == "" && p[0].File != "") {
+			best = p
 		}
 	}
-	return best, ok
+	return best
 }
 
 // reason says why an address was not found.
