@@ -130,10 +130,14 @@ func (s *Service) match(ctx context.Context, changes []*issue.Change) ([]firing,
 	if fired, asked = decide(fired, asked); len(asked) == 0 {
 		return s.memory.note(fired, now), nil
 	}
-	if err := s.gather(ctx, asked); err != nil {
-		return nil, err
+	for _, what := range []reading{numbers, events} { // what numbers decide needs no events, which cost more
+		if err := s.gather(ctx, asked, what); err != nil {
+			return nil, err
+		}
+		if fired, asked = decide(fired, asked); len(asked) == 0 {
+			break
+		}
 	}
-	fired, _ = decide(fired, asked)
 	return s.memory.note(fired, now), nil
 }
 

@@ -49,15 +49,27 @@ func (s *Service) readIssues(ctx context.Context, asked []*inquiry) ([]*inquiry,
 	return kept, nil
 }
 
-// gather reads, for the whole batch, what undecided rules look at.
-func (s *Service) gather(ctx context.Context, asked []*inquiry) error {
+// reading is a part of what rules look at.
+type reading int
+
+const (
+	numbers reading = iota // counts, searches, releases
+	events
+)
+
+// gather reads, for the whole batch, a part of what undecided rules look at.
+func (s *Service) gather(ctx context.Context, asked []*inquiry, what reading) error {
 	byProject := map[int64][]*inquiry{}
 	for _, q := range asked {
 		byProject[q.change.Project] = append(byProject[q.change.Project], q)
 	}
 	for project, list := range byProject {
 		g := &gathering{Service: s, project: project, asked: list, needs: map[*inquiry]alert.Needs{}}
-		for _, step := range []func(context.Context) error{g.counts, g.queries, g.releases, g.events} {
+		steps := []func(context.Context) error{g.counts, g.queries, g.releases}
+		if what == events {
+			steps = []func(context.Context) error{g.events}
+		}
+		for _, step := range steps {
 			if err := step(ctx); err != nil {
 				return err
 			}
