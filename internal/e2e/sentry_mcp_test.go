@@ -45,7 +45,7 @@ func TestSentrysMCPServerWorksUnchanged(t *testing.T) {
 		{"whoami", nil, nil, in.Email}, {"find_organizations", nil, nil, "default"}, {"find_teams", org, nil, "Teams in"}, {"find_projects", org, nil, "default"},
 		{"find_releases", project, nil, "1.0.0"}, {"find_releases", org, nil, "1.0.0"}, {"find_dsns", project, nil, in.key()},
 		{"create_team", org, map[string]any{"name": "Mobile"}, "mobile"}, {"create_project", org, map[string]any{"teamSlug": "mobile", "name": "App", "platform": "go"}, "SENTRY_DSN"},
-		{"create_dsn", org, map[string]any{"projectSlug": "app", "name": "Production"}, "Production"},
+		{"update_project", org, map[string]any{"projectSlug": "app", "name": "The App", "platform": "python"}, "The App"}, {"create_dsn", org, map[string]any{"projectSlug": "app", "name": "Production"}, "Production"},
 		{"search_issues", org, map[string]any{"query": "is:unresolved"}, "DEFAULT-1"},
 		{"get_sentry_resource", org, map[string]any{"resourceType": "issue", "resourceId": "DEFAULT-1"}, "pay.py"},
 		{"get_issue_tag_values", issue, map[string]any{"tagKey": "tenant"}, "north"}, {"search_issue_events", issue, map[string]any{"query": ""}, id},

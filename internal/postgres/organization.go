@@ -82,6 +82,18 @@ func (st *Store) ChangeOrganization(ctx context.Context, id int64, change func(*
 	})
 }
 
+const sqlDescribeProject = `
+	update projects set name = @name, platform = @platform where organization_id = @org and id = @id and deleted_at is null`
+
+// DescribeProject sets a project's name and platform. fault.Unknown: the organization has no such
+// project.
+func (st *Store) DescribeProject(ctx context.Context, org, id int64, name, platform string) error {
+	return st.configure(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, sqlDescribeProject, pgx.StrictNamedArgs{"org": org, "id": id, "name": clean(name, 200), "platform": clean(platform, 64)})
+		return changed(tag.RowsAffected(), err, "describe a project")
+	})
+}
+
 const (
 	sqlDeleteProject = `update projects set deleted_at = now(), slug = slug || '-deleted-' || id::text where organization_id = @org and id = @id and deleted_at is null`
 

@@ -68,10 +68,10 @@ func TestAProjectIsChangedAsClientsDo(t *testing.T) {
 	}
 	w.want(200, "PUT", shop, string(whole)) // what was read can be written
 	var after map[string]any
-	w.want(200, "PUT", shop, `{"name":"shop","scrubIPAddresses":true,"sensitiveFields":["pin"],"safeFields":["extra.pinned"],"allowedDomains":["shop.example"],
+	w.want(200, "PUT", shop, `{"name":"The shop","platform":"python","scrubIPAddresses":true,"sensitiveFields":["pin"],"safeFields":["extra.pinned"],"allowedDomains":["shop.example"],
 		"relayPiiConfig":"{\"applications\":{\"$string\":[\"@email\"]}}",
 		"options":{"filters:releases":"1.*\n\n2.*","filters:error_messages":"*oops*","filters:blacklisted_ips":"10.0.0.0/8","other":1}}`).json(t, &after)
-	want := map[string]any{"scrubIPAddresses": true, "sensitiveFields": []any{"pin"}, "safeFields": []any{"extra.pinned"}, "allowedDomains": []any{"shop.example"},
+	want := map[string]any{"name": "The shop", "platform": "python", "slug": "shop", "scrubIPAddresses": true, "sensitiveFields": []any{"pin"}, "safeFields": []any{"extra.pinned"}, "allowedDomains": []any{"shop.example"},
 		"options": map[string]any{"filters:releases": "1.*\n2.*", "filters:error_messages": "*oops*", "filters:blacklisted_ips": "10.0.0.0/8"}}
 	for name, value := range want {
 		if diff := cmp.Diff(value, after[name]); diff != "" {
@@ -82,7 +82,7 @@ func TestAProjectIsChangedAsClientsDo(t *testing.T) {
 		t.Errorf("advanced rules: %s", text)
 	}
 	for body, field := range map[string]string{
-		`{"name":"other"}`: "name", `{"platform":"cobol"}`: "platform", `{"nonsense":1}`: "nonsense", `{"slug":"other"}`: "slug", `{"relayPiiConfig":"{"}`: "relayPiiConfig", `{"relayPiiConfig":{}}`: "relayPiiConfig",
+		`{"name":""}`: "name", `{"name":"` + strings.Repeat("x", 51) + `"}`: "name", `{"platform":"` + strings.Repeat("x", 65) + `"}`: "platform", `{"nonsense":1}`: "nonsense", `{"slug":"other"}`: "slug", `{"relayPiiConfig":"{"}`: "relayPiiConfig", `{"relayPiiConfig":{}}`: "relayPiiConfig",
 		`{"relayPiiConfig":"{\"applications\":{\"$$\":[\"@email\"]}}"}`: "relayPiiConfig",
 		`{"options":{"filters:blacklisted_ips":"nonsense"}}`:            "filters:blacklisted_ips",
 		`{"options":{"filters:releases":7}}`:                            "filters:releases",

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/filter"
@@ -64,18 +65,32 @@ func (s *Service) updateProject(w http.ResponseWriter, r *request) error {
 	if err := readEcho(w, r, &b, shape, foreignSettings...); err != nil {
 		return err
 	}
-	switch {
-	case b.Name != nil && *b.Name != p.Name:
-		return fieldError{"name", "The name cannot be changed on this server."}
-	case b.Slug != nil && *b.Slug != p.Slug:
-		return fieldError{"slug", "A slug stays: short ids and links are made of it."}
-	case b.Platform != nil && *b.Platform != p.Platform:
-		return fieldError{"platform", "The platform cannot be changed on this server."}
+	if b.Slug != nil && *b.Slug != p.Slug {
+		return fieldError{"slug", "A slug stays: short ids and links are made of it. Change the name instead."}
+	}
+	if err := s.describeProject(r, p, b.Name, b.Platform); err != nil {
+		return err
 	}
 	if _, err := s.Store.ChangeSettings(r.Context(), p.ID, b.apply); err != nil {
 		return err
 	}
 	return s.project(w, r)
+}
+
+// describeProject sets a project's name and platform; nil leaves one as it is.
+func (s *Service) describeProject(r *request, p project.Project, name, platform *string) error {
+	before := p
+	set(&p.Name, name)
+	set(&p.Platform, platform)
+	switch p.Name = strings.TrimSpace(p.Name); {
+	case p.Name == before.Name && p.Platform == before.Platform:
+		return nil
+	case p.Name == "" || utf8.RuneCountInString(p.Name) > 50:
+		return fieldError{"name", "Give a name of 1 to 50 characters."}
+	case len(p.Platform) > 64:
+		return fieldError{"platform", "Ensure this field has no more than 64 characters."}
+	}
+	return s.Store.DescribeProject(r.Context(), r.org(), p.ID, p.Name, p.Platform)
 }
 
 // maxResolveAge is the most hours without an event after which an issue is resolved: ten years.
