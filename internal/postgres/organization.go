@@ -128,3 +128,25 @@ func (st *Store) TransferProject(ctx context.Context, org, id, to int64) error {
 		return err
 	})
 }
+
+const sqlChangeProject = `
+	update projects set slug = @slug, name = @name, platform = @platform where organization_id = @org and id = @id and deleted_at is null`
+
+// ChangeProject gives a project another slug, name and platform. Short ids of its issues and old
+// addresses follow the slug. fault.Invalid: a part cannot be one. fault.Conflict: the organization
+// has a project of that slug. fault.Unknown: it has no such project.
+func (st *Store) ChangeProject(ctx context.Context, org, id int64, slug, name, platform string) error {
+	if err := account.CheckSlug(slug); err != nil {
+		return err
+	}
+	if err := account.CheckName(name); err != nil {
+		return err
+	}
+	if len(platform) > 64 {
+		return fault.New(fault.Invalid, "A platform has at most 64 characters.")
+	}
+	return st.configure(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, sqlChangeProject, pgx.StrictNamedArgs{"org": org, "id": id, "slug": slug, "name": name, "platform": platform})
+		return changed(tag.RowsAffected(), err, "A project with this slug already exists.")
+	})
+}

@@ -118,7 +118,7 @@ func routes(ctx context.Context, k *app.Kit, cfg Config, desk *operate.Desk) (ht
 	}
 	var service *api.Service
 	pages := ui.New(ui.Options{
-		Mail: mail, Store: k.Store, Blobs: k.Blobs, Desk: desk, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
+		Mail: mail, Store: k.Store, Blobs: k.Blobs, Files: k.Files, Desk: desk, Symbols: symbols, BaseURL: k.BaseURL(), IngestURL: cfg.IngestURL, Key: key, Done: ctx.Done(), Test: test.Do, Redeliver: redeliver.Do,
 		Outbound: outbound.New(outbound.Options{AllowPrivate: allow, MaxResponseBytes: maxProviderAnswer}).HTTP(), Contract: openapi.Document,
 		RightsChanged: func() { service.Forget() }, Heartbeat: cfg.Heartbeat.Every,
 	})

@@ -2,9 +2,7 @@ package api
 
 import (
 	"net/http"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/artifact"
@@ -104,19 +102,11 @@ type checkBody struct {
 	DebugID string `json:"debugId"`
 }
 
-var pastedFrame = regexp.MustCompile(`^\s*(?:at\s+)?(?:(.*?)\s*[(@])?\s*(\S.*?):(\d{1,9})(?::(\d{1,9}))?\)?\s*$`)
-
 // frame is the frame that is asked about. fault.Invalid: it cannot be told.
 func (b *checkBody) frame() (event.Frame, error) {
 	f := event.Frame{AbsPath: strings.TrimSpace(b.URL), Lineno: b.Line, Colno: b.Column}
 	if b.Frame != "" {
-		m := pastedFrame.FindStringSubmatch(b.Frame)
-		if m == nil {
-			return f, fault.New(fault.Invalid, "Paste one line of a stack trace, such as \"at add (https://shop.example.org/app.js:1:405)\".")
-		}
-		f.Function, f.AbsPath = m[1], m[2]
-		f.Lineno, _ = strconv.Atoi(m[3])
-		f.Colno, _ = strconv.Atoi(m[4]) // 0 when there is none
+		return symbol.ParseFrame(b.Frame)
 	}
 	if f.AbsPath == "" {
 		return f, fault.New(fault.Invalid, "Name the frame, or url with line and column.")
@@ -139,24 +129,17 @@ func (s *Service) checkSourceMap(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	ev := &event.Event{Project: p.ID, Platform: "javascript", Release: b.Release, Dist: b.Dist, Stacktrace: &event.Stacktrace{Frames: []event.Frame{f}}}
-	if b.DebugID != "" {
-		id, isID := artifact.ParseDebugID(b.DebugID)
-		if !isID {
-			return fieldError{"debugId", "A debug id has 32 hexadecimal digits."}
-		}
-		ev.DebugMeta = symbol.ScriptImage(f.AbsPath, id)
+	if _, isID := artifact.ParseDebugID(b.DebugID); b.DebugID != "" && !isID {
+		return fieldError{"debugId", "A debug id has 32 hexadecimal digits."}
 	}
-	to := artifact.Place{Organization: r.who.Organization.Slug, Project: p.Slug}
-	before, err := s.Symbols.Diagnose(r.Context(), ev, to) // says what was found; afterwards the frame is another one
+	d, resolved, err := s.Symbols.Check(r.Context(), symbol.Question{Project: p.ID, Frame: f, Release: b.Release, Dist: b.Dist, DebugID: b.DebugID,
+		To: artifact.Place{Organization: r.who.Organization.Slug, Project: p.Slug}})
 	if err != nil {
 		return err
 	}
-	shape := shapeDiagnosis(&before[0])
-	s.Symbols.Refresh(r.Context(), ev)
-	answer := object{"diagnosis": shape, "resolved": nil}
-	if artifact.IsResolved(&ev.Stacktrace.Frames[0]) {
-		answer["resolved"] = stack(ev.Stacktrace).Frames[0]
+	answer := object{"diagnosis": shapeDiagnosis(&d), "resolved": nil}
+	if resolved != nil {
+		answer["resolved"] = stack(&event.Stacktrace{Frames: []event.Frame{*resolved}}).Frames[0]
 	}
 	return ok(w, answer)
 }

@@ -40,7 +40,10 @@ var (
 // look.
 func (u *UI) inboundProject(v *visit) (project.Project, error) {
 	scope := account.ProjectRead
-	if v.r.Method == http.MethodPost && v.r.PostFormValue("do") != "preview" {
+	switch {
+	case v.r.Method == http.MethodPost && v.r.PostFormValue("do") == "preview":
+		v.note.Event = "-" // nothing changes
+	case v.r.Method == http.MethodPost:
 		scope = account.ProjectWrite
 	}
 	if err := v.principal.Require(scope); err != nil {

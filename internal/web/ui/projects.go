@@ -82,6 +82,9 @@ func (u *UI) projects(v *visit) error {
 			p.Series.Counts[c.Step] += c.Quantity
 		}
 	}
+	if v.principal.Scopes.Has(account.ProjectWrite) {
+		page.NewHref = v.orgPath("/projects/new")
+	}
 	v.base.Section = view.SectionProjects
 	return v.render(http.StatusOK, "Projects", func(p view.Page) component { return view.Projects(p, page) })
 }

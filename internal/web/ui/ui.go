@@ -35,6 +35,7 @@ type Options struct {
 	Key       *seal.Key
 	Done      <-chan struct{} // closed when the service stops: what is live ends; nil: never
 	Blobs     blob.Store      // of what came with events
+	Files     blob.Store      // of what was uploaded to make stacks readable
 	Desk      *operate.Desk   // nil: there are no pages for operators
 	// Outbound reaches identity providers; Mail sends a text, nil when this installation sends none.
 	Outbound *http.Client
@@ -159,7 +160,24 @@ func (u *UI) routes() http.Handler {
 		r.Get("/issues/{issue}/events/{event}/frames/{frame}", u.page(u.eventFrame))
 		r.Get("/e/{event}", u.page(u.permalink))
 		r.Get("/projects", u.page(u.projects))
+		r.Get("/projects/new", u.page(u.newProject))
+		r.Post("/projects/new", u.page(u.createProject))
 		r.Get("/projects/{project}", u.page(u.project))
+		r.Get("/projects/{project}/settings", u.page(u.projectGeneral))
+		r.Post("/projects/{project}/settings", u.page(u.changeProjectGeneral))
+		r.Get("/projects/{project}/grouping", u.page(u.grouping))
+		r.Post("/projects/{project}/grouping", u.page(u.changeGrouping))
+		r.Get("/projects/{project}/ownership", u.page(u.ownership))
+		r.Post("/projects/{project}/ownership", u.page(u.changeOwnership))
+		r.Get("/projects/{project}/retention", u.page(u.retention))
+		r.Post("/projects/{project}/retention", u.page(u.changeRetention))
+		r.Get("/projects/{project}/artifacts", u.page(u.artifacts))
+		r.Post("/projects/{project}/artifacts", u.page(u.changeArtifacts))
+		r.Get("/projects/{project}/artifacts/{bundle}", u.page(u.artifactBundle))
+		r.Get("/projects/{project}/debug-files", u.page(u.debugFiles))
+		r.Post("/projects/{project}/debug-files", u.page(u.changeDebugFiles))
+		r.Get("/projects/{project}/jobs", u.page(u.jobs))
+		r.Post("/projects/{project}/jobs", u.page(u.changeJobs))
 		r.Get("/projects/{project}/keys", u.page(u.keys))
 		r.Post("/projects/{project}/keys", u.page(u.changeKeys))
 		r.Get("/stats", u.page(u.stats))

@@ -61,6 +61,16 @@ type DeadPage struct {
 	Runs   []RunLine
 }
 
+// Going reports whether a run is not over.
+func (v DeadPage) Going() bool {
+	for i := range v.Runs {
+		if v.Runs[i].Going {
+			return true
+		}
+	}
+	return false
+}
+
 // DeadGroup is the dead letters of one error.
 type DeadGroup struct {
 	ID, Queue, Service, Error, Href string

@@ -64,3 +64,11 @@ func (l Look) otherTheme() string {
 	}
 	return "dark"
 }
+
+// follow makes scripts look again from time to time for as long as something goes on.
+func follow(going bool) templ.Attributes {
+	if !going {
+		return nil
+	}
+	return templ.Attributes{"data-follow": "2"}
+}

@@ -110,6 +110,7 @@ type Notice struct {
 	Text string
 	Bad  bool
 	Undo *Undo
+	More *Link // where to read on; nil: nowhere
 }
 
 // Undo is the form that takes an action back.

@@ -19,7 +19,10 @@ type Project struct {
 }
 
 // ProjectsPage lists the projects.
-type ProjectsPage struct{ Projects []Project }
+type ProjectsPage struct {
+	Projects []Project
+	NewHref  string // form of a project to be; empty: the reader may make none
+}
 
 // ProjectPage is one project: how to report to it, and what became of what was reported.
 type ProjectPage struct {

@@ -19,6 +19,7 @@ import { Json } from "./json";
 import { Rule } from "./rule";
 import "./forms";
 import "./part";
+import "./follow";
 import "./frames";
 import "./sections";
 

@@ -1,0 +1,173 @@
+package ui
+
+import (
+	"encoding/json"
+	"net/http"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/job"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/project"
+	"github.com/tocsin-dev/tocsin/internal/web/audit"
+	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
+)
+
+// jobsPerPage is how many jobs a page lists.
+const jobsPerPage = 30
+
+// jobWords name the kinds of jobs.
+var jobWords = map[job.Kind]string{
+	job.Delete: "Delete issues", job.Merge: "Merge issues", job.Unmerge: "Take an issue apart", job.Regroup: "Group stored events anew",
+	job.Export: "Export events", job.Erase: "Erase a user", job.Symbolicate: "Resolve stored events",
+}
+
+// jobs lists the work on a project that outgrows one request, newest first.
+func (u *UI) jobs(v *visit) error {
+	p, err := u.projectOf(v, account.EventRead)
+	if err != nil {
+		return err
+	}
+	return u.drawJobs(v, p, http.StatusOK, "")
+}
+
+func (u *UI) drawJobs(v *visit, p project.Project, status int, problem string) error {
+	before, err := strconv.ParseInt("0"+v.r.URL.Query().Get("before"), 10, 64)
+	if err != nil {
+		before = 0
+	}
+	list, err := u.Store.Jobs(v.r.Context(), p.ID, before, jobsPerPage+1)
+	if err != nil {
+		return err
+	}
+	people, err := u.Store.Members(v.r.Context(), p.OrganizationID)
+	if err != nil {
+		return err
+	}
+	page := view.JobsPage{SettingsHead: u.projectHead(v, p, "jobs"), Problem: problem, MayStart: v.principal.Scopes.Has(account.EventAdmin)}
+	page.Here = page.Action
+	if len(list) > jobsPerPage {
+		list = list[:jobsPerPage]
+		page.Older = page.Action + "?before=" + strconv.FormatInt(list[jobsPerPage-1].ID, 10)
+	}
+	if before != 0 {
+		page.Newer, page.Here = page.Action, page.Action+"?before="+strconv.FormatInt(before, 10)
+	}
+	for i := range list {
+		line := jobLine(&list[i], people, v.principal.Organization.Slug, p.Slug)
+		page.Going = page.Going || line.Going
+		page.Jobs = append(page.Jobs, line)
+	}
+	return v.projectSettings(status, &page.SettingsHead, "Jobs", func(pg view.Page) component { return view.Jobs(pg, page) })
+}
+
+// jobLine is a job as its page shows it.
+func jobLine(j *job.Job, people members, org, slug string) view.JobLine {
+	l := view.JobLine{ID: strconv.FormatInt(j.ID, 10), Name: jobWords[j.Kind], State: j.Status.String(), Done: j.Done, Total: j.Total, Going: !j.Status.Over(),
+		Problem: j.Problem, At: j.CreatedAt, Who: "Tocsin"}
+	if l.Name == "" {
+		l.Name = string(j.Kind)
+	}
+	l.Cancellable = l.Going && j.Kind.Cancellable() && !j.Cancel
+	if l.Going && j.Cancel {
+		l.State = "stopping"
+	}
+	if j.CreatedBy != 0 {
+		l.Who = people.name("user:" + strconv.FormatInt(j.CreatedBy, 10))
+	}
+	if j.FinishedAt != nil {
+		l.FinishedAt = *j.FinishedAt
+	}
+	switch n := len(j.Args.Issues); {
+	case j.Args.User != "":
+		l.About = j.Args.User
+	case n == 1:
+		l.About = "1 issue"
+	case n > 1:
+		l.About = view.Long(int64(n)) + " issues"
+	default:
+		l.About = "the whole project"
+	}
+	if j.Args.Discard {
+		l.About += ", and events like theirs from now on"
+	}
+	if j.Kind == job.Export && j.Status == job.Done {
+		l.Download = "/api/v1/projects/" + org + "/" + slug + "/jobs/" + l.ID + "/download/"
+	}
+	l.Result = resultWords(j.Result)
+	return l
+}
+
+// resultWords are what came of a job: "events 12, issues 3".
+func resultWords(raw json.RawMessage) string {
+	var parts map[string]any
+	if len(raw) == 0 || json.Unmarshal(raw, &parts) != nil {
+		return ""
+	}
+	list := make([]string, 0, len(parts))
+	for name, value := range parts {
+		if n, isNumber := value.(float64); isNumber {
+			list = append(list, name+" "+view.Long(int64(n)))
+		}
+	}
+	sort.Strings(list)
+	return strings.Join(list, ", ")
+}
+
+// changeJobs starts a job, or asks one to stop.
+func (u *UI) changeJobs(v *visit) error {
+	if err := v.parseForm(); err != nil {
+		return err
+	}
+	p, err := u.projectOf(v, account.EventAdmin)
+	if err != nil {
+		return err
+	}
+	form := v.r.PostForm
+	if form.Has("cancel") {
+		return u.cancelJob(v, p)
+	}
+	kind, args := job.Kind(form.Get("start")), job.Args{}
+	if value := strings.TrimSpace(form.Get("value")); value != "" {
+		args.User = form.Get("field") + ":" + value
+	}
+	if kind == job.Erase && form.Get("confirm") != "erase" {
+		return u.drawJobs(v, p, http.StatusBadRequest, "Type erase to confirm: all that is kept of the user goes, and cannot be brought back.")
+	}
+	j, err := u.Store.StartJob(v.r.Context(), p.ID, kind, args, v.principal.UserID())
+	if text, status, ok := turnedDown(err); ok && err != nil {
+		return u.drawJobs(v, p, status, text)
+	}
+	if err != nil {
+		return err
+	}
+	v.note = audit.Note{Event: "job.create", Target: p.Slug, Data: map[string]any{"kind": string(kind), "job": strconv.FormatInt(j.ID, 10)}}
+	v.notify(view.Notice{Text: "Started: " + strings.ToLower(jobWords[kind]) + "."})
+	return v.redirect(v.orgPath("/projects/" + p.Slug + "/jobs"))
+}
+
+func (u *UI) cancelJob(v *visit, p project.Project) error {
+	id, err := v.formInt("cancel")
+	if err != nil {
+		return err
+	}
+	said := view.Notice{Text: "The job stops after the chunk in hand."}
+	if _, err := u.Store.CancelJob(v.r.Context(), p.ID, id); err != nil {
+		text, _, ok := turnedDown(err)
+		if !ok || fault.KindOf(err) == fault.Unknown {
+			return err
+		}
+		said = view.Notice{Text: text, Bad: true}
+	}
+	v.note = audit.Note{Event: "job.cancel", Target: p.Slug}
+	v.notify(said)
+	return v.redirect(v.orgPath("/projects/" + p.Slug + "/jobs"))
+}
+
+// jobNotice tells that a change goes on as a job, with the way to its page.
+func (v *visit) jobNotice(text string, row *postgres.IssueRow) view.Notice {
+	return view.Notice{Text: text, More: &view.Link{Label: "Progress", Href: v.orgPath("/projects/" + row.ProjectSlug + "/jobs")}}
+}
