@@ -33,7 +33,7 @@ var rules = []rule{
 
 // firstRelease is the last migration that comes with the first release: up to it no installation has
 // rows in its tables, and nothing waits for a lock.
-const firstRelease = 99
+const firstRelease = 199
 
 var (
 	comment = regexp.MustCompile(`(?m)--(?: [^+]|[^ ]).*$`)

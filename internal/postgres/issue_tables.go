@@ -16,7 +16,6 @@ var issueTables = []issueTable{
 	{"issue_tags", sqlRemoveTags, sqlMoveTags},
 	{"activities", sqlRemoveActivities, sqlMoveActivities},
 	{"issue_properties", sqlRemoveProperties, sqlMoveProperties},
-	{"issue_bookmarks", sqlRemoveBookmarks, sqlMoveBookmarks},
 	{"issue_people", sqlRemovePeople, sqlMovePeople},
 	{"issue_undo", sqlRemoveUndo, ""}, // what was merged is not taken back one by one
 	{"alert_acknowledgements", sqlRemoveAcknowledgements, sqlMoveAcknowledgements},
@@ -38,9 +37,6 @@ const (
 
 	sqlRemoveProperties = `
 		delete from issue_properties where ctid = any(array(select ctid from issue_properties where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
-	sqlRemoveBookmarks = `
-		delete from issue_bookmarks where ctid = any(array(select ctid from issue_bookmarks where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
-
 	sqlRemovePeople = `
 		delete from issue_people where ctid = any(array(select ctid from issue_people where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
 	sqlRemoveUndo = `
@@ -54,11 +50,6 @@ const (
 	sqlMoveProperties = `
 		with gone as (` + sqlRemoveProperties + ` returning key, value),
 		moved as (insert into issue_properties (project_id, issue_id, key, value) select distinct @project::bigint, @target::bigint, key, value from gone on conflict do nothing)
-		select from gone`
-	sqlMoveBookmarks = `
-		with gone as (` + sqlRemoveBookmarks + ` returning user_id, created_at),
-		moved as (insert into issue_bookmarks (project_id, issue_id, user_id, created_at)
-			select distinct on (user_id) @project::bigint, @target::bigint, user_id, created_at from gone on conflict do nothing)
 		select from gone`
 	sqlMoveHours = `
 		with gone as (` + sqlRemoveHours + ` returning hour, times_seen),

@@ -55,6 +55,20 @@ func (st *Store) MarkIssues(ctx context.Context, org, user int64, ids []int64, m
 	return translate(err, "mark %d issues", len(ids))
 }
 
+const sqlBookmarked = `
+	select issue_id from issue_people where project_id = any(@projects::bigint[]) and issue_id = any(@ids::bigint[]) and user_id = @user and bookmarked_at is not null`
+
+// Bookmarked returns those of the ids, of issues in the projects, that a user marked.
+func (st *Store) Bookmarked(ctx context.Context, projects, ids []int64, user int64) (map[int64]bool, error) {
+	rows, _ := st.db.Query(ctx, sqlBookmarked, pgx.StrictNamedArgs{"projects": projects, "ids": ids, "user": user})
+	list, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	marked := make(map[int64]bool, len(list))
+	for _, id := range list {
+		marked[id] = true
+	}
+	return marked, translate(err, "read bookmarks")
+}
+
 // queueSubscriptions subscribes who changed an issue, and the member it is assigned to.
 func (r *IssueRow) queueSubscriptions(b *pgx.Batch, a issue.Action, acts []issue.Activity, user int64) {
 	if len(acts) == 0 {
@@ -241,6 +255,9 @@ func scanActivity(row pgx.CollectableRow) (a Activity, err error) {
 	}
 	return a, nil
 }
+
+// NewShareID is an id to share an issue under: 32 hexadecimal digits that nobody can guess.
+func NewShareID() string { return randomHex(16) }
 
 const sqlShareIssue = `
 	update issues set share_id = case when @share::text = '' then null else coalesce(share_id, @share) end

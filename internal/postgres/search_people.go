@@ -49,7 +49,7 @@ func (c *conditions) everyone(values []search.Value) string {
 }
 
 func (c *conditions) bookmarked(values []search.Value) string {
-	return "exists (select from issue_bookmarks b where b.project_id = i.project_id and b.issue_id = i.id and b.user_id in (" + c.everyone(values) + "))"
+	return "exists (select from issue_people b where b.project_id = i.project_id and b.issue_id = i.id and b.bookmarked_at is not null and b.user_id in (" + c.everyone(values) + "))"
 }
 
 // subscribed is the condition that an issue concerns people: it is theirs, they acted on it, or

@@ -118,7 +118,7 @@ func TestSearchesKnowWhoAsks(t *testing.T) {
 	if err := w.st.SetMembership(t.Context(), 1, u.ID, account.RoleMember); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.st.Bookmark(t.Context(), 1, []int64{ids["c"]}, u.ID, true); err != nil {
+	if err := w.st.MarkIssues(t.Context(), 1, u.ID, []int64{ids["c"]}, postgres.Mark{Bookmarked: new(true)}); err != nil {
 		t.Fatal(err)
 	}
 	ann := fmt.Sprintf("user:%d", u.ID)
@@ -133,7 +133,7 @@ func TestSearchesKnowWhoAsks(t *testing.T) {
 			t.Errorf("%s: want %q, got %q", q, want, got)
 		}
 	}
-	if err := w.st.Bookmark(t.Context(), 1, []int64{ids["c"]}, u.ID, false); err != nil {
+	if err := w.st.MarkIssues(t.Context(), 1, u.ID, []int64{ids["c"]}, postgres.Mark{Bookmarked: new(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.find(t, postgres.IssueQuery{Query: query(t, "is:bookmarked"), Me: u.ID}, ids); got != "" {

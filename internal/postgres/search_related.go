@@ -176,7 +176,7 @@ func (c *conditions) has(t search.Term) {
 	case "error.type", "error.value":
 		c.andMaybe("i.metadata->>"+c.arg(strings.TrimPrefix(key, "error."))+"::text is not null", t.Negated)
 	case "bookmarks":
-		c.andMaybe("exists (select from issue_bookmarks b where b.project_id = i.project_id and b.issue_id = i.id)", t.Negated)
+		c.andMaybe("exists (select from issue_people b where b.project_id = i.project_id and b.issue_id = i.id and b.bookmarked_at is not null)", t.Negated)
 	default:
 		c.andMaybe(c.tagExists(key)("true")+" or "+c.propertyExists(key)("true"), t.Negated)
 	}

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"net/http"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -43,7 +41,7 @@ func (m *marks) mark(r *request, s *Service, rows []postgres.IssueRow) error {
 		}
 		share := ""
 		if *m.IsPublic {
-			share = newShareID()
+			share = postgres.NewShareID()
 		}
 		if _, err := s.Store.ShareIssue(r.Context(), &rows[i], user, share); err != nil {
 			return err
@@ -62,13 +60,6 @@ func (m *marks) echo(row *postgres.IssueRow, out object) {
 	if m.IsPublic != nil {
 		out["shareId"] = maybe(row.ShareID)
 	}
-}
-
-// newShareID is 32 hexadecimal digits that nobody can guess.
-func newShareID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
 }
 
 // setUndo names the change, so that it can be taken back.

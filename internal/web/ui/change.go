@@ -17,34 +17,11 @@ import (
 var deeds = map[string]struct {
 	action issue.Action
 	done   string
-	undo   bool // can be taken back
 }{
-	"resolve":      {issue.Action{Status: ptr(issue.Resolved)}, "Resolved", true},
-	"resolve-next": {issue.Action{Status: ptr(issue.Resolved), Resolution: &issue.Resolution{InNextRelease: true}}, "Resolved in the next release:", true},
-	"archive":      {issue.Action{Status: ptr(issue.Archived)}, "Archived", true},
-	"reopen":       {issue.Action{Status: ptr(issue.Unresolved)}, "Reopened", false},
-	// Taking back a resolution puts an issue where it was.
-	"back-to-new":        {issue.Action{Status: ptr(issue.Unresolved), Substatus: ptr(issue.New)}, "Reopened", false},
-	"back-to-ongoing":    {issue.Action{Status: ptr(issue.Unresolved), Substatus: ptr(issue.Ongoing)}, "Reopened", false},
-	"back-to-regressed":  {issue.Action{Status: ptr(issue.Unresolved), Substatus: ptr(issue.Regressed)}, "Reopened", false},
-	"back-to-escalating": {issue.Action{Status: ptr(issue.Unresolved), Substatus: ptr(issue.Escalating)}, "Reopened", false},
-}
-
-// wayBack is the deed that puts issues back to where they all are; empty when there is none.
-func wayBack(rows []postgres.IssueRow) string {
-	if len(rows) == 0 {
-		return ""
-	}
-	for i := range rows {
-		if rows[i].Status != issue.Unresolved || rows[i].Substatus != rows[0].Substatus {
-			return ""
-		}
-	}
-	deed := "back-to-" + rows[0].Substatus.String()
-	if _, known := deeds[deed]; !known {
-		return ""
-	}
-	return deed
+	"resolve":      {issue.Action{Status: ptr(issue.Resolved)}, "Resolved"},
+	"resolve-next": {issue.Action{Status: ptr(issue.Resolved), Resolution: &issue.Resolution{InNextRelease: true}}, "Resolved in the next release:"},
+	"archive":      {issue.Action{Status: ptr(issue.Archived)}, "Archived"},
+	"reopen":       {issue.Action{Status: ptr(issue.Unresolved)}, "Reopened"},
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -61,6 +38,9 @@ func (u *UI) changeIssues(v *visit) error {
 		return err
 	}
 	back := localOr(v.r.PostFormValue("back"), v.orgPath("/issues"))
+	if v.r.PostForm.Has("undo") {
+		return u.takeBack(v, back)
+	}
 	ids, rest, err := u.chosenIssues(v)
 	if err != nil {
 		return err
@@ -69,11 +49,18 @@ func (u *UI) changeIssues(v *visit) error {
 		v.notify(view.Notice{Text: "Select issues first.", Bad: true})
 		return v.redirect(back)
 	}
-	if v.r.PostForm.Has("bookmark") {
-		return u.bookmarkIssues(v, ids, back)
-	}
 	before, err := u.Store.IssuesByID(v.r.Context(), v.principal.Organization.ID, ids)
 	if err != nil {
+		return err
+	}
+	if do := v.r.PostFormValue("do"); fates[do] != nil {
+		return u.decideFate(v, do, before, back)
+	}
+	if done, ok, err := u.markIssues(v, before); ok || err != nil {
+		if err == nil {
+			v.notify(view.Notice{Text: done})
+			err = v.redirect(back)
+		}
 		return err
 	}
 	row := postgres.IssueRow{}
@@ -97,9 +84,7 @@ func (u *UI) changeIssues(v *visit) error {
 		return err
 	}
 	n := u.told(v, len(ids), len(changed), alreadySo(before, changed), strings.TrimSuffix(done, "."))
-	if undo := wayBack(before); undo != "" && len(changed) > 0 && action.Status != nil && *action.Status != issue.Unresolved {
-		n.Undo = &view.Undo{Action: v.orgPath("/issues"), Do: undo, Back: back, IDs: idTexts(ids)}
-	}
+	n.Undo = v.undoOf(changed, back)
 	if rest {
 		n.Text += fmt.Sprintf(" There are more: at most %d are changed at once, so do it again for the rest.", postgres.MaxChanged)
 	}
@@ -131,16 +116,6 @@ func (u *UI) chosenIssues(v *visit) (ids []int64, rest bool, err error) {
 	return u.Store.IssueIDs(v.r.Context(), v.principal.Organization.ID, iq)
 }
 
-// bookmarkIssues marks issues for the reader, or takes the marks away when the form says 0.
-func (u *UI) bookmarkIssues(v *visit, ids []int64, back string) error {
-	on := v.r.PostFormValue("bookmark") != "0"
-	if err := u.Store.Bookmark(v.r.Context(), v.principal.Organization.ID, ids, v.principal.UserID(), on); err != nil {
-		return err
-	}
-	v.notify(view.Notice{Text: map[bool]string{true: "Bookmarked.", false: "The bookmark is gone."}[on]})
-	return v.redirect(back)
-}
-
 // alreadySo counts the issues that the change left as they were.
 func alreadySo(before, changed []postgres.IssueRow) (n int) {
 	versions := make(map[int64]int64, len(before))
@@ -153,14 +128,6 @@ func alreadySo(before, changed []postgres.IssueRow) (n int) {
 		}
 	}
 	return n
-}
-
-func idTexts(ids []int64) []string {
-	list := make([]string, len(ids))
-	for i, id := range ids {
-		list[i] = strconv.FormatInt(id, 10)
-	}
-	return list
 }
 
 // told says what became of a selection: what changed, what was so already, what is gone.

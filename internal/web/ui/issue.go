@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
@@ -14,8 +13,8 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
-	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/release"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
 
@@ -38,6 +37,9 @@ type issueData struct {
 	from     time.Time // of the first bucket of series
 	newer    int       // events of the issue, up to postgres.MaxEventRank
 	people   []postgres.Person
+	suspects []release.Suspect
+	owner    view.OwnerFact
+	marks    postgres.IssueMarks
 }
 
 // seriesDays is how far back the chart of an issue goes.
@@ -52,6 +54,9 @@ func (u *UI) readIssue(v *visit, row postgres.IssueRow, which postgres.EventSele
 			u.Symbols.Refresh(ctx, found.Event)
 			d.event = &found
 			if err = u.readBeside(ctx, d); err == nil {
+				err = u.readOwner(ctx, d)
+			}
+			if err == nil {
 				d.newer, err = u.Store.EventRank(ctx, row.Project, row.ID, found.ReceivedAt, found.Event.ID)
 			}
 		} else if fault.KindOf(err) == fault.Unknown && which.Which != postgres.EventByID {
@@ -61,6 +66,21 @@ func (u *UI) readIssue(v *visit, row postgres.IssueRow, which postgres.EventSele
 	})
 	g.Go(func() (err error) {
 		d.tags, err = u.Store.IssueTags(ctx, row.Project, row.ID, "", topValues)
+		return err
+	})
+	g.Go(func() (err error) {
+		if row.FirstRelease == "" {
+			return nil
+		}
+		d.suspects, err = u.Store.IssueSuspects(ctx, v.principal.Organization.ID, row.Project, row.ID, row.FirstRelease)
+		if fault.KindOf(err) == fault.Unknown { // its events may be past the retention
+			err = nil
+		}
+		return err
+	})
+	g.Go(func() error {
+		marks, err := u.Store.IssueMarks(ctx, v.principal.UserID(), []postgres.IssueRow{row})
+		d.marks = marks[row.ID]
 		return err
 	})
 	g.Go(func() (err error) {
@@ -125,6 +145,7 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 		IssueHead: u.issueHead(v, row, d.people, ""), Events: row.TimesSeen, Users: row.UserCount, FirstSeen: row.FirstSeen, LastSeen: row.LastSeen,
 		FirstRel: row.FirstRelease,
 	}
+	page.Bookmarked, page.Subscribed = d.marks.Bookmarked, d.marks.Subscribed != nil && *d.marks.Subscribed
 	page.Series = view.Series{Counts: d.series, Unit: "day"}
 	if len(d.series) != seriesDays {
 		page.Series.Counts = make([]int64, seriesDays)
@@ -143,6 +164,9 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 		page.Nav = eventNav(d, v.orgPath("/issues/"+row.ShortID), word)
 		page.Older, page.Newer, page.Markdown = page.Nav.Older, page.Nav.Newer, v.eventHref(row, d.event.Event.ID)+"/markdown"
 		page.Link = u.BaseURL + v.eventHref(row, d.event.Event.ID)
+		if hasScripts(d.event.Event) {
+			page.Event.Doctor = v.eventHref(row, d.event.Event.ID) + "/source-maps"
+		}
 	}
 	page.TagKeys = distributions(d.tags, v.tagHref)
 	for i := range page.TagKeys {
@@ -154,7 +178,8 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 			page.Releases[i].Mark = "first"
 		}
 	}
-	page.Activity = activity(d.activity, row)
+	page.History = u.historyOf(v, row, d.activity, d.people)
+	page.Suspects, page.Owner = suspects(d.suspects), d.owner
 	return page
 }
 
@@ -240,57 +265,4 @@ func distributions(tags []postgres.TagKey, href func(key, value string) string) 
 		list = append(list, view.Distribution{Key: t.Key, Others: max(0, t.UniqueValues-int64(len(t.Top))), Top: shares(tags, t.Key, href)})
 	}
 	return list
-}
-
-// activityWords tell what happened, after the name of who did it.
-var activityWords = map[issue.ActivityType]string{
-	issue.ActivityResolved:          "resolved the issue",
-	issue.ActivityResolvedInRelease: "resolved the issue in a release",
-	issue.ActivityUnresolved:        "reopened the issue",
-	issue.ActivityArchived:          "archived the issue",
-	issue.ActivityRegression:        "saw the issue come back",
-	issue.ActivityEscalating:        "saw the issue escalate",
-	issue.ActivityOngoing:           "marked the issue as ongoing",
-	issue.ActivityAssigned:          "assigned the issue",
-	issue.ActivityUnassigned:        "unassigned the issue",
-	issue.ActivityPriority:          "changed the priority",
-	issue.ActivityFirstSeen:         "first saw the issue",
-}
-
-func activity(list []postgres.Activity, row *postgres.IssueRow) []view.ActivityEntry {
-	entries := make([]view.ActivityEntry, 0, len(list)+1)
-	for _, a := range list {
-		e := view.ActivityEntry{Who: "Tocsin", What: activityWords[a.Type], At: a.CreatedAt}
-		if a.User != nil {
-			e.Who = personName(*a.User)
-		}
-		if e.What == "" {
-			e.What = strings.ReplaceAll(string(a.Type), "_", " ")
-		}
-		e.What += activityDetail(a.Data)
-		entries = append(entries, e)
-	}
-	return append(entries, view.ActivityEntry{Who: "Tocsin", What: activityWords[issue.ActivityFirstSeen], At: row.FirstSeen})
-}
-
-// activityDetail is what of an activity's data people want to read.
-func activityDetail(data []byte) string {
-	var d struct {
-		Version, Priority, Text string
-		InNextRelease           bool
-	}
-	if json.Unmarshal(data, &d) != nil {
-		return ""
-	}
-	switch {
-	case d.InNextRelease:
-		return " (the next one)"
-	case d.Version != "":
-		return " (" + d.Version + ")"
-	case d.Priority != "":
-		return " to " + d.Priority
-	case d.Text != "":
-		return ": " + d.Text
-	}
-	return ""
 }

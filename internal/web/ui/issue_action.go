@@ -25,6 +25,16 @@ func (u *UI) changeIssue(v *visit) error {
 		return err
 	}
 	back := localOr(v.r.PostFormValue("back"), v.orgPath("/issues/"+row.ShortID))
+	if do := v.r.PostFormValue("do"); do == "delete" || do == "discard" {
+		return u.decideFate(v, do, []postgres.IssueRow{row}, v.orgPath("/issues"))
+	}
+	if done, ok, err := u.markIssues(v, []postgres.IssueRow{row}); ok || err != nil {
+		if err == nil {
+			v.notify(view.Notice{Text: done})
+			err = v.redirect(back)
+		}
+		return err
+	}
 	action, done, err := v.issueAction(&row)
 	if fault.KindOf(err) == fault.Invalid && err != nil {
 		v.notify(view.Notice{Text: fault.Public(err), Bad: true})
@@ -34,7 +44,7 @@ func (u *UI) changeIssue(v *visit) error {
 		return err
 	}
 	action.Single = true
-	_, err = u.Store.ChangeIssues(v.r.Context(), v.principal.Organization.ID, []int64{row.ID}, action, v.principal.UserID())
+	changed, err := u.Store.ChangeIssues(v.r.Context(), v.principal.Organization.ID, []int64{row.ID}, action, v.principal.UserID())
 	if fault.KindOf(err) == fault.Invalid && err != nil {
 		v.notify(view.Notice{Text: fault.Public(err), Bad: true})
 		return v.redirect(back)
@@ -42,10 +52,7 @@ func (u *UI) changeIssue(v *visit) error {
 	if err != nil {
 		return err
 	}
-	n := view.Notice{Text: done}
-	if undo := wayBack([]postgres.IssueRow{row}); undo != "" && action.Status != nil && *action.Status != issue.Unresolved {
-		n.Undo = &view.Undo{Action: v.orgPath("/issues"), Do: undo, Back: back, IDs: []string{strconv.FormatInt(row.ID, 10)}}
-	}
+	n := view.Notice{Text: done, Undo: v.undoOf(changed, back)}
 	v.notify(n)
 	return v.redirect(back)
 }

@@ -15,7 +15,7 @@ import (
 // issueTab is a page of an issue beside that of its events.
 type issueTab struct{ word, label string }
 
-var issueTabs = []issueTab{{"", "Details"}, {"events", "Events"}, {"tags", "Tags"}, {"activity", "Activity"}, {"attachments", "Attachments"}}
+var issueTabs = []issueTab{{"", "Details"}, {"events", "Events"}, {"tags", "Tags"}, {"activity", "Activity"}, {"similar", "Similar"}, {"merged", "Grouping"}, {"attachments", "Attachments"}}
 
 // issueHead is what every page of an issue begins with; at is the word of its tab.
 func (u *UI) issueHead(v *visit, row *postgres.IssueRow, people []postgres.Person, at string) view.IssueHead {
@@ -26,7 +26,7 @@ func (u *UI) issueHead(v *visit, row *postgres.IssueRow, people []postgres.Perso
 		Level: view.LevelOf(row.Level), Badge: badge(row, v.base.Now), Priority: row.Priority.String(), Unhandled: row.IsUnhandled,
 		Resolved: row.Status == issue.Resolved, Archived: row.Status == issue.Archived, Resolution: stateWords(row, v.base.Now),
 		LastRel: row.LastRelease, Action: href, Here: v.r.URL.RequestURI(), Link: u.BaseURL + href, Unassigned: row.Assignee == "",
-		CanWrite: v.principal.Require(account.EventWrite) == nil,
+		CanWrite: v.principal.Require(account.EventWrite) == nil, CanDelete: v.principal.Scopes.Has(account.EventAdmin), Shared: row.ShareID != "",
 	}
 	for _, p := range people {
 		name := "user:" + strconv.FormatInt(p.ID, 10)
@@ -69,7 +69,7 @@ func (u *UI) issueTabPage(v *visit, at string) (row postgres.IssueRow, head view
 	if err != nil {
 		return row, head, err
 	}
-	v.base.Section = view.SectionIssues
+	v.base.Section, v.base.Keys = view.SectionIssues, view.KeysDetail
 	v.base.Crumbs = []view.Link{{Label: "Issues", Href: v.orgPath("/issues")}, {Label: row.ShortID}}
 	return row, u.issueHead(v, &row, people, at), nil
 }
@@ -181,7 +181,11 @@ func (u *UI) issueActivity(v *visit) error {
 	if err != nil {
 		return err
 	}
-	page := view.ActivityPage{IssueHead: head, Activity: activity(list, &row)}
+	people, err := u.Store.Members(v.r.Context(), v.principal.Organization.ID)
+	if err != nil {
+		return err
+	}
+	page := view.ActivityPage{IssueHead: head, History: u.historyOf(v, &row, list, people)}
 	return v.render(http.StatusOK, "Activity of "+row.ShortID, func(p view.Page) component { return view.IssueActivity(p, page) })
 }
 

@@ -147,7 +147,7 @@ func (u *UI) list(v *visit, path string) error {
 	}
 	page := view.ListPage{
 		Path: path, Here: s.href(func(*listState) {}), Action: v.orgPath("/issues"), Query: s.query,
-		ShowProject: len(projects) > 1, Reset: path,
+		ShowProject: len(projects) > 1, Reset: path, CanDelete: v.principal.Scopes.Has(account.EventAdmin),
 	}
 	s.choices(&page)
 	if err := u.fillViews(v, s, &page); err != nil {

@@ -41,7 +41,7 @@ const (
 )
 
 // maxForm bounds the body of a form, in bytes.
-const maxForm = 1 << 20
+const maxForm = 96 << 10
 
 func (u *UI) newLogins() *scs.SessionManager {
 	m := scs.New()

@@ -59,7 +59,7 @@ func TestTheAccessMatrixOfPages(t *testing.T) {
 		t.FailNow()
 	}
 	id := s.report(boom, time.Now()).String()
-	own := map[string]string{"{org}": "default", "{slug}": "default", "{project}": "default", "{issue}": "DEFAULT-1", "{event}": id, "{team}": "core", "{rule}": "1", "{destination}": "1", "{pid}": "1", "{delivery}": "1", "{token}": "absent", "{key}": "tenant", "{view}": "1", "{attachment}": "1", "{n}": "0", "{hash}": "1", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1"}
+	own := map[string]string{"{org}": "default", "{slug}": "default", "{project}": "default", "{issue}": "DEFAULT-1", "{event}": id, "{team}": "core", "{rule}": "1", "{destination}": "1", "{pid}": "1", "{delivery}": "1", "{token}": "absent", "{key}": "tenant", "{view}": "1", "{attachment}": "1", "{n}": "0", "{hash}": "1", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1", "{bundle}": "1"}
 	foreign := s.foreign()
 	if _, err := s.store.CreateTeam(t.Context(), 1, "core", "Core", ""); err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestTheAccessMatrixOfPages(t *testing.T) {
 			if status, _ := ask(stranger, method, path); status != http.StatusNotFound {
 				t.Errorf("%s as the owner of another organization: want 404, got %d", r, status)
 			}
-			if status, _ := ask(browsers[account.RoleOwner], method, fill(route, map[string]string{"{org}": "other", "{project}": "vault", "{issue}": "VAULT-1", "{event}": id, "{team}": "theirs", "{rule}": "1", "{destination}": "1", "{pid}": "1", "{delivery}": "1", "{key}": "tenant", "{view}": "1", "{attachment}": "1", "{n}": "0", "{hash}": "1", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1"})); status != http.StatusNotFound {
+			if status, _ := ask(browsers[account.RoleOwner], method, fill(route, map[string]string{"{org}": "other", "{project}": "vault", "{issue}": "VAULT-1", "{event}": id, "{team}": "theirs", "{rule}": "1", "{destination}": "1", "{pid}": "1", "{delivery}": "1", "{key}": "tenant", "{view}": "1", "{attachment}": "1", "{n}": "0", "{hash}": "1", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1", "{bundle}": "1"})); status != http.StatusNotFound {
 				t.Errorf("%s of another organization: want 404, got %d", r, status)
 			}
 		}
@@ -152,5 +152,5 @@ func (s *site) foreign() map[string]string {
 	s.made.ProjectID = p.ID
 	event := s.report(`{"platform":"go","message":"theirs"}`, time.Now()).String()
 	s.made.ProjectID = mine
-	return map[string]string{"{org}": "default", "{project}": "vault", "{issue}": "VAULT-1", "{event}": event, "{team}": "theirs", "{rule}": "77", "{destination}": "77", "{pid}": fmt.Sprint(p.ID), "{delivery}": "77", "{key}": "tenant", "{view}": "77", "{attachment}": "1", "{n}": "0", "{hash}": "77", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1"}
+	return map[string]string{"{org}": "default", "{project}": "vault", "{issue}": "VAULT-1", "{event}": event, "{team}": "theirs", "{rule}": "77", "{destination}": "77", "{pid}": fmt.Sprint(p.ID), "{delivery}": "77", "{key}": "tenant", "{view}": "77", "{attachment}": "1", "{n}": "0", "{hash}": "77", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1", "{bundle}": "1"}
 }

@@ -65,7 +65,7 @@ func (u *UI) drawOwnership(v *visit, p project.Project, o ownership.Settings, tr
 
 // changeOwnership stores what the form says, or shows whom it would have given events to.
 func (u *UI) changeOwnership(v *visit) error {
-	if err := v.parseForm(); err != nil {
+	if err := v.parseFormUpTo(maxTexts); err != nil {
 		return err
 	}
 	p, err := u.projectOf(v, account.ProjectRead)

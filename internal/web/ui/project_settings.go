@@ -23,7 +23,7 @@ func (u *UI) projectOf(v *visit, scope account.Scope) (project.Project, error) {
 // changedProject reads the form that a page of a project's settings sent, and finds the project. A
 // form that only asks what would be needs no more than reading, and leaves no line in the audit log.
 func (u *UI) changedProject(v *visit) (project.Project, error) {
-	if err := v.parseForm(); err != nil {
+	if err := v.parseFormUpTo(maxTexts); err != nil {
 		return project.Project{}, err
 	}
 	scope := account.ProjectWrite

@@ -55,7 +55,7 @@ func TestGroupingRulesAreTriedBeforeTheyAreSaved(t *testing.T) {
 		s.report(`{"exception":{"values":[{"type":"PaymentError","value":"`+value+`","stacktrace":{"frames":[{"function":"`+value+`","in_app":true}]}}]}}`, time.Now())
 	}
 	form := url.Values{"fingerprints": {"type:PaymentError -> payment\nlevel=error"}, "version": {grouping.Newest().ID}, "do": {"save"}}
-	if res, body := b.post(settingsPath+"/grouping", form); res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "2: level") {
+	if res, body := b.post(settingsPath+"/grouping", form); res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "<code>2: ") {
 		t.Errorf("a broken rule: %d, its line is not shown", res.StatusCode)
 	}
 	form.Set("fingerprints", "type:PaymentError -> payment")

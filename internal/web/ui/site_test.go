@@ -17,12 +17,14 @@ import (
 
 	openapi "github.com/tocsin-dev/tocsin/api"
 	"github.com/tocsin-dev/tocsin/internal/alert"
+	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/outbound"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
+	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/testkit/pgtest"
 	"github.com/tocsin-dev/tocsin/internal/web/ui"
 )
@@ -57,12 +59,16 @@ func newSiteOn(t testing.TB, st *postgres.Store) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	files, err := blob.Open("", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	away := errors.New("the notifier is away")
 	var handler *ui.UI
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	handler = ui.New(ui.Options{
-		Store: st, BaseURL: server.URL, Key: key, Contract: openapi.Document,
+		Store: st, Files: files, Symbols: symbol.New(st, files, symbol.Config{}), BaseURL: server.URL, Key: key, Contract: openapi.Document,
 		Outbound: outbound.New(outbound.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxResponseBytes: 1 << 20}).HTTP(),
 		Test:     func(context.Context, alert.TestRequest) (alert.TestResult, error) { return alert.TestResult{}, away },
 		Redeliver: func(context.Context, alert.RedeliverRequest) (alert.RedeliverResult, error) {

@@ -240,12 +240,18 @@ func (v *visit) param(name string) string {
 	return text
 }
 
-func (v *visit) parseForm() error {
-	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+func (v *visit) parseForm() error { return v.parseFormUpTo(maxForm) }
+
+// maxTexts bounds a form with texts of rules or a comment, in bytes as they are sent.
+const maxTexts = 1 << 20
+
+// parseFormUpTo reads a form of at most so many bytes. fault.TooLarge: it is larger.
+func (v *visit) parseFormUpTo(limit int64) error {
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, limit)
 	if err := v.r.ParseForm(); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return fault.Wrap(err, fault.TooLarge, "The form is larger than %d KiB.", maxForm>>10)
+			return fault.Wrap(err, fault.TooLarge, "The form is larger than %d KiB.", limit>>10)
 		}
 		return fault.Wrap(err, fault.Invalid, "The form could not be read.")
 	}

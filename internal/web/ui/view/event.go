@@ -45,6 +45,7 @@ type Event struct {
 	Tree        []TreeLine // of a group of exceptions
 	Controls    []Control  // of the traces
 	Unresolved  []Note     // why frames stayed as they arrived
+	Doctor      string     // address of what says why; empty: nothing is looked up for its frames
 	Thread      string     // the one whose trace is drawn
 	Href        string     // of the event's page; exports are below it
 }

@@ -83,7 +83,7 @@ func TestHostileTextStaysText(t *testing.T) {
 		fill(reflect.ValueOf(&ev).Elem(), attack, 0)
 		now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 		p := Page{Title: attack, Now: now, Viewer: &Viewer{Name: attack, Email: attack, Org: attack, OrgName: attack},
-			Notice: &Notice{Text: attack, Undo: &Undo{Action: "/x", Do: attack, Back: attack, IDs: []string{attack}}},
+			Notice: &Notice{Text: attack, Undo: &Undo{Action: "/x", ID: attack, Back: attack}},
 			Crumbs: []Link{{Label: attack, Href: attack}, {Label: attack}}}
 		issue, list, alerts := IssuePage{}, ListPage{}, AlertsPage{}
 		fill(reflect.ValueOf(&issue).Elem(), attack, 0)

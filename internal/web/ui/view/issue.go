@@ -1,6 +1,10 @@
 package view
 
-import "time"
+import (
+	"time"
+
+	"github.com/a-h/templ"
+)
 
 // IssueHead is what every page of an issue has above it.
 type IssueHead struct {
@@ -30,6 +34,10 @@ type IssueHead struct {
 	Older       string // address of the next event, for keys
 	Newer       string
 	ReleaseName string // short form of LastRel
+	Bookmarked  bool
+	Subscribed  bool
+	Shared      bool // by a link
+	CanDelete   bool
 }
 
 // IssuePage is one issue with one of its events.
@@ -48,7 +56,9 @@ type IssuePage struct {
 	TagKeys      []Distribution
 	Releases     []Share
 	Environments []Share
-	Activity     []ActivityEntry
+	History      IssueHistory
+	Suspects     []SuspectCommit
+	Owner        OwnerFact
 }
 
 // EventNav leads from an event to its neighbours; empty addresses lead nowhere.
@@ -89,9 +99,17 @@ func NewShare(name, href string, count, total int64) Share {
 
 // ActivityEntry is one thing that happened to the issue.
 type ActivityEntry struct {
-	Who  string
-	What string
-	At   time.Time
+	ID        string
+	Who       string
+	Author    int64
+	What      string
+	At        time.Time
+	Comment   string          // as it was written; empty: it is none
+	Body      templ.Component // the comment drawn
+	Mine      bool
+	MayDelete bool
+	Editing   bool
+	EditHref  string
 }
 
 // EventsPage lists the events of an issue.
@@ -134,11 +152,89 @@ type Contrast struct {
 // ActivityPage is everything that happened to an issue.
 type ActivityPage struct {
 	IssueHead
-	Activity []ActivityEntry
+	History IssueHistory
 }
 
 // FilesPage lists the files of an issue's events.
 type FilesPage struct {
 	IssueHead
 	Files []File
+}
+
+// IssueHistory is what happened to an issue, newest first, with a form to comment.
+type IssueHistory struct {
+	Action, Back string
+	CanWrite     bool
+	Names        []string // that can be mentioned, each with its @
+	Entries      []ActivityEntry
+}
+
+// OwnerFact is whom the ownership rules name.
+type OwnerFact struct{ Names, Rule string }
+
+// SuspectCommit is a commit that may have caused an issue.
+type SuspectCommit struct {
+	ID, Title, Author, Path, Confidence, Repository string
+	At                                              time.Time
+}
+
+// SimilarPage lists issues with something in common.
+type SimilarPage struct {
+	IssueHead
+	Action, Back string
+	Issues       []SimilarIssue
+}
+
+// SimilarIssue is one of them, and why.
+type SimilarIssue struct {
+	Row
+	Functions              []string
+	Shared                 string // how many functions
+	SameError, SameCulprit bool
+}
+
+// MergedPage is what grouping made of an issue's events.
+type MergedPage struct {
+	IssueHead
+	Action, RulesHref, EventHref string
+	Hashes                       []HashLine
+	Why                          *Why // nil: no event is kept
+}
+
+// HashLine is one hash of an issue.
+type HashLine struct {
+	Hash        string
+	Events      int64
+	First, Last time.Time
+}
+
+// Why says why an event is in its issue.
+type Why struct {
+	Sentence, Version   string
+	Rule, Client        string
+	Current, Reproduced bool
+	Variants            []WhyVariant
+}
+
+// WhyVariant is one view of the event.
+type WhyVariant struct {
+	Name, Hint, Hash string
+	Contributes      bool
+	Values           []string
+	Tree             []WhyNode
+}
+
+// WhyNode is a part of the event as grouping looked at it.
+type WhyNode struct {
+	Name, Hint  string
+	Contributes bool
+	Texts       []string
+	Nodes       []WhyNode
+}
+
+// DoctorPage says of every frame of an event why it is as it is.
+type DoctorPage struct {
+	Back, Uploads, Release, Dist string
+	Good                         int
+	Frames                       []Diagnosis
 }

@@ -8,6 +8,7 @@ import (
 
 // ListPage is the issue list.
 type ListPage struct {
+	CanDelete     bool   // issues
 	Path          string // address of the list without its query
 	Here          string // address of this view, to come back to
 	Action        string // where the bulk form goes

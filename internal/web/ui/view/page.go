@@ -116,9 +116,8 @@ type Notice struct {
 // Undo is the form that takes an action back.
 type Undo struct {
 	Action string // address of the form
-	Do     string
+	ID     string // of the change
 	Back   string
-	IDs    []string
 }
 
 // Link is an address with its words.

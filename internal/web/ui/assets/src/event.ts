@@ -26,8 +26,26 @@ export class EventKeys extends HTMLElement {
     on("copy.markdown", copyIn('x-copy[label="Copy as Markdown"]'));
     on("copy.curl", copyIn('x-copy[label="Copy as curl"]'));
     on("issue.comment", () => document.querySelector<HTMLTextAreaElement>("#comment")?.focus());
-    on("issue.next", go("next"));
-    on("issue.previous", go("previous"));
+    this.fromList();
     on("issue.section", (n) => document.querySelectorAll<HTMLAnchorElement>(".index a")[Number(n) - 1]?.click());
+  }
+  /** Leads to the issues around this one in the list that the reader came from. */
+  private fromList(): void {
+    const nav = this.querySelector<HTMLElement>(".from-list");
+    const from = JSON.parse(sessionStorage.getItem("from-list") ?? "null") as { list: string; issues: string[] } | null;
+    const at = from?.issues.findIndex((i) => location.pathname === i || location.pathname.startsWith(`${i}/`)) ?? -1;
+    if (!nav || !from || at < 0) return;
+    const part = (name: string) => nav.querySelector<HTMLElement>(`[data-from="${name}"]`);
+    const lead = (name: string, where: string | undefined) => {
+      const link = part(name) as HTMLAnchorElement | null;
+      if (link && where) link.href = where;
+      else link?.setAttribute("aria-disabled", "true");
+    };
+    lead("previous", from.issues[at - 1]);
+    lead("next", from.issues[at + 1]);
+    lead("list", from.list);
+    const place = part("place");
+    if (place) place.textContent = `${at + 1} of ${from.issues.length}`;
+    nav.hidden = false;
   }
 }

@@ -36,6 +36,9 @@ export class List extends HTMLElement {
       });
     }
     this.count();
+    // The pages of the issues lead from one to the next in this order, and back here.
+    const links = [...this.querySelectorAll<HTMLAnchorElement>("[data-row-link]")];
+    sessionStorage.setItem("from-list", JSON.stringify({ list: location.pathname + location.search, issues: links.map((a) => new URL(a.href).pathname) }));
   }
 
   private keys(): void {
