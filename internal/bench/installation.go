@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -53,12 +53,10 @@ func start(ctx context.Context, o options, data string) (*installation, error) {
 		}
 		in.data = dir
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	address := ln.Addr().String()
-	ln.Close()
 	log, err := os.Create(filepath.Join(in.data, "log"))
 	if err != nil {
 		return nil, err
@@ -91,24 +89,22 @@ func start(ctx context.Context, o options, data string) (*installation, error) {
 	return in, err
 }
 
+// await calls f until it succeeds, or the program ends.
 func (in *installation) await(ctx context.Context, limit time.Duration, f func() error) error {
-	end := time.Now().Add(limit)
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
 		case exit := <-in.exit:
-			return fmt.Errorf("tocsin ended: %v", exit)
-		case <-time.After(20 * time.Millisecond):
+			in.exit <- exit
+			cancel(fmt.Errorf("tocsin ended: %v", exit))
+		case <-ctx.Done():
 		}
-		if time.Now().After(end) {
-			return fmt.Errorf("not within %s: %w", limit, err)
-		}
+	}()
+	if err := retry(ctx, limit, f); err != nil {
+		return cmp.Or(context.Cause(ctx), err)
 	}
+	return nil
 }
 
 // get reads a document of the API, or any page when v is nil.
@@ -141,9 +137,14 @@ func (in *installation) get(ctx context.Context, address string, v any) error {
 func (in *installation) pid() int { return in.cmd.Process.Pid }
 
 func (in *installation) target() target {
-	_, rest, _ := strings.Cut(in.DSN, "://")
+	return target{strings.TrimPrefix(in.URL, "http://"), in.ProjectID, in.key()}
+}
+
+// key is the client key of the DSN.
+func (c credentials) key() string {
+	_, rest, _ := strings.Cut(c.DSN, "://")
 	key, _, _ := strings.Cut(rest, "@")
-	return target{strings.TrimPrefix(in.URL, "http://"), in.ProjectID, key}
+	return key
 }
 
 // drained waits until the API shows want events over all issues and returns how many it shows.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -22,6 +24,9 @@ type options struct {
 	connections int
 	groups      int
 	pages       int
+	events      int
+	growth      string
+	separate    bool
 	repeat      int
 	dataRoot    string
 	only        string
@@ -42,7 +47,10 @@ func main() {
 	flag.IntVar(&o.seconds, "seconds", 30, "length of the closed-loop load")
 	flag.IntVar(&o.connections, "connections", 48, "connections of the closed loop")
 	flag.IntVar(&o.groups, "issues", 100, "distinct issues")
-	flag.IntVar(&o.pages, "pages", 100_000, "issues to make before pages are timed; 0 leaves that out")
+	flag.IntVar(&o.pages, "pages", 1_000_000, "issues of the largest project in which pages are timed; 0 leaves that out")
+	flag.IntVar(&o.events, "events", 20_000_000, "events of that project")
+	flag.StringVar(&o.growth, "growth", "0.001,0.1,1", "sizes at which pages and load are measured, as shares of the largest")
+	flag.BoolVar(&o.separate, "separate", true, "also load the separate programs, from the folder of the program")
 	flag.IntVar(&o.repeat, "repeat", 1, "times the load is run, each on a fresh installation; medians are printed")
 	flag.StringVar(&o.dataRoot, "data", os.TempDir(), "folder on the disk to measure")
 	flag.StringVar(&o.only, "only", "", "ingest: load the ingest program alone, beside NATS and without a database")
@@ -65,12 +73,16 @@ func run(ctx context.Context, o options) error {
 	if r.Machine, err = limits(ctx, o); err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stderr, "ingest alone …")
-	if r.Ingest, err = measureIngest(ctx, o); err != nil {
-		return fmt.Errorf("ingest alone: %w", err)
-	}
 	if o.only == "ingest" {
-		o.repeat, o.pages = 0, 0
+		o.repeat, o.pages, o.separate = 0, 0, true
+	}
+	if o.separate {
+		fmt.Fprintln(os.Stderr, "ingest alone …")
+		l, err := measureIngest(ctx, o)
+		if err != nil {
+			return fmt.Errorf("ingest alone: %w", err)
+		}
+		r.Ingest = &l
 	}
 	for n := range o.repeat {
 		fmt.Fprintf(os.Stderr, "load %d of %d …\n", n+1, o.repeat)
@@ -80,10 +92,26 @@ func run(ctx context.Context, o options) error {
 		}
 		r.Loads = append(r.Loads, load)
 	}
+	if o.separate && o.only == "" {
+		fmt.Fprintln(os.Stderr, "separate programs …")
+		s, err := measureSeparate(ctx, o)
+		if err != nil {
+			return fmt.Errorf("separate programs: %w", err)
+		}
+		r.Separate = &s
+	}
 	if o.pages > 0 {
-		fmt.Fprintf(os.Stderr, "pages over %d issues …\n", o.pages)
-		if r.Pages, err = measurePages(ctx, o); err != nil {
-			return err
+		for share := range strings.SplitSeq(o.growth, ",") {
+			part, err := strconv.ParseFloat(share, 64)
+			if err != nil {
+				return fmt.Errorf("-growth: %w", err)
+			}
+			fmt.Fprintf(os.Stderr, "a project at %s of its size …\n", share)
+			g, err := measureGrown(ctx, o, part)
+			if err != nil {
+				return err
+			}
+			r.Growth = append(r.Growth, g)
 		}
 	}
 	r.print(os.Stdout, o)
@@ -148,6 +176,9 @@ func measureLoad(ctx context.Context, o options) (l load, err error) {
 	l.OpenP50, l.OpenP99, l.OpenRefused = open.quantile(0.5), open.quantile(0.99), open.Refused
 	if err := l.measureRefusals(ctx, in, list, o.connections); err != nil {
 		return l, fmt.Errorf("refusals: %w", err)
+	}
+	if l.CopyPerSecond, err = in.copyLimit(ctx); err != nil {
+		return l, err
 	}
 	if err := in.stop(); err != nil {
 		return l, err

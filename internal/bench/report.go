@@ -4,21 +4,26 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // report is everything one run of the program found.
 type report struct {
-	Machine machine    `json:"machine"`
-	Ingest  ingestLoad `json:"ingest"`
-	Loads   []load     `json:"loads"`
-	Pages   []page     `json:"pages,omitempty"`
+	Machine  machine     `json:"machine"`
+	Ingest   *ingestLoad `json:"ingest,omitempty"`
+	Loads    []load      `json:"loads"`
+	Separate *separate   `json:"separate,omitempty"`
+	Growth   []grown     `json:"growth,omitempty"`
 }
 
 // machine is what this machine can do without us.
@@ -29,27 +34,28 @@ type machine struct {
 
 // load is one run of the reference load.
 type load struct {
-	EventBytes   int     `json:"event_bytes"`
-	Accepted     int     `json:"accepted"`
-	Refused      int     `json:"refused"`
-	Lost         int64   `json:"lost"`
-	Drained      float64 `json:"drained_per_second"`
-	Behind       float64 `json:"behind_seconds"`
-	P50          float64 `json:"accept_p50_ms"`
-	P99          float64 `json:"accept_p99_ms"`
-	CPUOwn       float64 `json:"cpu_seconds_per_1000_own"`
-	CPUPostgres  float64 `json:"cpu_seconds_per_1000_postgres"`
-	CPULimited   float64 `json:"cpu_seconds_per_1000_limited"`
-	CPUDenied    float64 `json:"cpu_seconds_per_1000_denied"`
-	DiskPerEvent float64 `json:"disk_bytes_per_event"`
-	IdleRSS      int64   `json:"rss_idle_bytes"`
-	PeakRSS      int64   `json:"rss_peak_bytes"`
-	OpenRate     float64 `json:"open_rate_per_second"`
-	OpenRefused  int     `json:"open_refused"`
-	OpenP50      float64 `json:"open_p50_ms"`
-	OpenP99      float64 `json:"open_p99_ms"`
-	FirstStart   float64 `json:"first_start_seconds"`
-	SecondStart  float64 `json:"second_start_seconds"`
+	EventBytes    int     `json:"event_bytes"`
+	Accepted      int     `json:"accepted"`
+	Refused       int     `json:"refused"`
+	Lost          int64   `json:"lost"`
+	Drained       float64 `json:"drained_per_second"`
+	Behind        float64 `json:"behind_seconds"`
+	P50           float64 `json:"accept_p50_ms"`
+	P99           float64 `json:"accept_p99_ms"`
+	CPUOwn        float64 `json:"cpu_seconds_per_1000_own"`
+	CPUPostgres   float64 `json:"cpu_seconds_per_1000_postgres"`
+	CPULimited    float64 `json:"cpu_seconds_per_1000_limited"`
+	CPUDenied     float64 `json:"cpu_seconds_per_1000_denied"`
+	DiskPerEvent  float64 `json:"disk_bytes_per_event"`
+	IdleRSS       int64   `json:"rss_idle_bytes"`
+	PeakRSS       int64   `json:"rss_peak_bytes"`
+	OpenRate      float64 `json:"open_rate_per_second"`
+	OpenRefused   int     `json:"open_refused"`
+	OpenP50       float64 `json:"open_p50_ms"`
+	OpenP99       float64 `json:"open_p99_ms"`
+	FirstStart    float64 `json:"first_start_seconds"`
+	SecondStart   float64 `json:"second_start_seconds"`
+	CopyPerSecond float64 `json:"copy_per_second"` // rows of 2 KiB that this Postgres takes by COPY
 }
 
 func median(list []load, f func(load) float64) float64 {
@@ -68,14 +74,47 @@ func (r *report) print(out io.Writer, o options) {
 	}
 	row("machine: HTTP bodies read", "%.0f/s", r.Machine.HTTPPerSecond)
 	row("machine: synced append of 8 KiB", "%.2f ms", r.Machine.SyncMillis)
-	for _, l := range r.Ingest.lines() {
-		row(l[0], "%s", l[1])
+	if r.Ingest != nil {
+		for _, l := range r.Ingest.lines() {
+			row(l[0], "%s", l[1])
+		}
 	}
 	if len(r.Loads) > 0 {
 		r.printLoads(row, o)
 	}
-	for _, p := range r.Pages {
-		row(fmt.Sprintf("%s at %d issues p50, p95", p.Name, o.pages), "%.1f, %.1f ms", p.Millis.P50, p.Millis.P95)
+	if s := r.Separate; s != nil {
+		row("drained by separate programs", "%.0f events/s, %.2f of all in one", s.Drained, s.Drained/median(r.Loads, func(l load) float64 { return l.Drained }))
+		for _, p := range programs {
+			c := s.Programs[p]
+			row("  "+p, "%.3f s of CPU per 1,000 events, memory idle %d, peak %d MiB", c.CPU, c.Idle>>20, c.Peak>>20)
+		}
+	}
+	w.Flush()
+	r.printGrowth(out)
+}
+
+// printGrowth prints a column for each size.
+func (r *report) printGrowth(out io.Writer) {
+	if len(r.Growth) == 0 {
+		return
+	}
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name string, cell func(grown) string) {
+		fmt.Fprint(w, name)
+		for _, g := range r.Growth {
+			fmt.Fprintf(w, "\t%s", cell(g))
+		}
+		fmt.Fprintln(w)
+	}
+	row("issues", func(g grown) string { return strconv.Itoa(g.Issues) })
+	row("events", func(g grown) string { return strconv.Itoa(g.Events) })
+	row("filled in", func(g grown) string { return fmt.Sprintf("%.0f s", g.Made) })
+	row("drained", func(g grown) string { return fmt.Sprintf("%.0f events/s", g.Drained) })
+	for i, p := range r.Growth[0].Pages {
+		row(p.Name+" p50, p95", func(g grown) string {
+			return fmt.Sprintf("%.1f, %.1f ms", g.Pages[i].Millis.P50, g.Pages[i].Millis.P95)
+		})
 	}
 	w.Flush()
 }
@@ -83,6 +122,7 @@ func (r *report) print(out io.Writer, o options) {
 // printLoads prints the medians of the reference loads.
 func (r *report) printLoads(row func(name, format string, values ...any), o options) {
 	m := func(f func(load) float64) float64 { return median(r.Loads, f) }
+	row("machine: rows of 2 KiB copied into Postgres", "%.0f/s", m(func(l load) float64 { return l.CopyPerSecond }))
 	row("load", "%s events of %d bytes, %d issues, %d connections, %d s, %d runs (medians)", o.size, r.Loads[0].EventBytes, o.groups, o.connections, o.seconds, len(r.Loads))
 	row("drained", "%.0f events/s", m(func(l load) float64 { return l.Drained }))
 	row("share of HTTP limit", "%.3f", m(func(l load) float64 { return l.Drained / r.Machine.HTTPPerSecond }))
@@ -121,6 +161,31 @@ func limits(ctx context.Context, o options) (m machine, err error) {
 	return m, nil
 }
 
+// copyLimit is how many rows of 2 KiB a second the installation's Postgres takes by COPY.
+func (in *installation) copyLimit(ctx context.Context) (float64, error) {
+	const rows = 40_000
+	db, _, err := in.database(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close(ctx)
+	if _, err := db.Exec(ctx, "create table bench_copy (id bigint not null, data bytea not null)"); err != nil {
+		return 0, err
+	}
+	noise := make([]byte, 1<<20) // does not compress
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	began := time.Now()
+	if _, err := db.CopyFrom(ctx, pgx.Identifier{"bench_copy"}, []string{"id", "data"}, pgx.CopyFromSlice(rows, func(i int) ([]any, error) {
+		at := i * 512 % (len(noise) - 2048)
+		return []any{int64(i), noise[at : at+2048]}, nil
+	})); err != nil {
+		return 0, err
+	}
+	took := time.Since(began).Seconds()
+	_, err = db.Exec(ctx, "drop table bench_copy")
+	return rows / took, err
+}
+
 func syncLatency(dir string) (float64, error) {
 	f, err := os.Create(filepath.Join(dir, "tocsin-bench-sync"))
 	if err != nil {
@@ -142,41 +207,4 @@ func syncLatency(dir string) (float64, error) {
 	}
 	slices.Sort(took)
 	return took[len(took)/2], nil
-}
-
-// once sends each event of the list once and returns how many were accepted.
-func (to target) once(ctx context.Context, list []body, connections int) (int, error) {
-	accepted := 0
-	chunk := (len(list) + connections - 1) / connections
-	type done struct {
-		n   int
-		err error
-	}
-	answers := make(chan done, connections)
-	running := 0
-	for from := 0; from < len(list); from += chunk {
-		part := list[from:min(len(list), from+chunk)]
-		running++
-		seed := uint64(running)
-		go func() {
-			n := 0
-			res, err := to.worker(ctx, part, seed, func() (time.Time, bool) {
-				n++
-				return time.Now(), n <= len(part)
-			})
-			answers <- done{res.Accepted, err}
-		}()
-	}
-	var fail error
-	for range running {
-		d := <-answers
-		accepted += d.n
-		if d.err != nil {
-			fail = d.err
-		}
-	}
-	if fail == nil && accepted < len(list) {
-		fail = fmt.Errorf("%d of %d events were accepted", accepted, len(list))
-	}
-	return accepted, fail
 }
