@@ -343,52 +343,6 @@ func (r *recording) distinctHashes() (projects []int64, hashes [][]byte) {
 	return projects, hashes
 }
 
-const sqlSeenTimes = `
-	select s.project_id, s.event_id, s.received_at
-	from unnest(@projects::bigint[], @ids::uuid[]) as w(project_id, event_id)
-	join event_seen s on s.project_id = w.project_id and s.event_id = w.event_id`
-
-// countDuplicates tells what the client sent twice, which is an outcome, from what the queue
-// delivered twice, which is none: the latter has the very time of receipt that is stored.
-func (r *recording) countDuplicates(ctx context.Context, tx pgx.Tx) error {
-	again := slices.Clone(r.twice)
-	stored := make(map[*Record]bool, len(r.fresh))
-	for _, rec := range r.fresh {
-		stored[rec] = true
-	}
-	for _, rec := range r.unique {
-		if !stored[rec] {
-			again = append(again, rec)
-		}
-	}
-	if len(again) == 0 {
-		return nil
-	}
-	projects, ids := make([]int64, len(again)), make([]pgtype.UUID, len(again))
-	for i, rec := range again {
-		projects[i], ids[i] = rec.Project, pgtype.UUID{Bytes: rec.ID, Valid: true}
-	}
-	rows, _ := tx.Query(ctx, sqlSeenTimes, pgx.StrictNamedArgs{"projects": projects, "ids": ids}) // ForEachRow reports a failed Query
-	times := make(map[identity]time.Time, len(again))
-	var id identity
-	var uuid pgtype.UUID
-	var at time.Time
-	_, err := pgx.ForEachRow(rows, []any{&id.project, &uuid, &at}, func() error {
-		id.id = uuid.Bytes
-		times[id] = at
-		return nil
-	})
-	for _, rec := range again {
-		if times[identity{rec.Project, rec.ID}].Equal(rec.ReceivedAt.Truncate(time.Microsecond)) {
-			r.done.Redelivery++
-			continue
-		}
-		r.done.Duplicates++
-		r.count(rec, outcome.Invalid, outcome.ReasonDuplicate)
-	}
-	return err
-}
-
 // count adds one event to the outcomes of the batch.
 func (r *recording) count(rec *Record, kind outcome.Kind, reason string) {
 	r.tally[outcome.Key{Project: rec.Project, KeyID: rec.KeyID, Category: rec.Category, Kind: kind, Reason: reason,

@@ -84,6 +84,9 @@ func TestWhatTheClientSendsTwiceIsADuplicate(t *testing.T) {
 	if done := w.record(again, sample(5, "twice")); done.Stored != 1 || done.Duplicates != 1 {
 		t.Errorf("a later receipt: want a duplicate, got %+v", done)
 	}
+	if done := w.record(again, again); done.Redelivery != 2 || done.Stored+done.Duplicates != 0 {
+		t.Errorf("the duplicate twice more by the queue: want redeliveries, got %+v", done)
+	}
 	w.want(2, "select sum(quantity) from outcomes where outcome = 3 and reason = 'duplicate'")
 	w.want(2, "select sum(quantity) from outcomes where outcome = 0")
 	w.want(2, "select times_seen from issues")

@@ -30,8 +30,9 @@ type Refusal struct {
 
 // The uses of an event's identity in outcome_batches.
 const (
-	tagRefused = "refused" // the event is not kept
-	tagMeeting = "meeting" // written by both the refusal of an event and the record of its companions
+	tagRefused   = "refused"   // the event is not kept
+	tagMeeting   = "meeting"   // written by both the refusal of an event and the record of its companions
+	tagDuplicate = "duplicate" // the event was counted as one that its client sent twice
 )
 
 // mark names one use of the identity of an event, or of a companion, so that what is delivered again
