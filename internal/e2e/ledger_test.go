@@ -87,6 +87,9 @@ func TestTheLedgerClosesAfterAMixedLoad(t *testing.T) {
 
 	in.await("an outcome for each item", time.Duration(requests/100)*time.Second, func(ctx context.Context) error {
 		report, err := in.checkLedger(ctx)
+		if err != nil {
+			err = fmt.Errorf("%w: the ledger says %+v", err, report)
+		}
 		if err == nil && (report.Difference != 0 || report.Received < want["1"]+want["2"]+want["-1"]) {
 			err = fmt.Errorf("the ledger says %+v", report)
 		}
