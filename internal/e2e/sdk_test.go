@@ -17,8 +17,9 @@ import (
 	"github.com/getsentry/sentry-go"
 )
 
-// visibleWithin is how soon after an SDK's report the issue must be on the page.
-const visibleWithin = 2 * time.Second
+// visibleWithin is how soon after an SDK's report the issue must be on the page, on a machine that is
+// busy with other tests: make bench tells how soon it is on a quiet one.
+const visibleWithin = 30 * time.Second
 
 // TestRealSDKsReachThePage runs unmodified SDKs against a running Tocsin and looks at the pages a
 // person would look at.
