@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -73,10 +74,14 @@ func TestTwentyIssuesAreTriagedByKeyboard(t *testing.T) {
 		}
 		return nil
 	})
-	press("?")
-	if open, err := chromedp.Run(browser, chromedp.Evaluate[bool](`document.querySelector("#keys").open`)); err != nil || !open {
-		t.Errorf("the sheet is shut: %v", err)
-	}
+	in.await("the sheet of keys", 30*time.Second, func(context.Context) error { // the page may still be loading
+		press("?")
+		open, err := chromedp.Run(browser, chromedp.Evaluate[bool](`document.querySelector("#keys").open`))
+		if err == nil && !open {
+			err = errors.New("it is shut")
+		}
+		return err
+	})
 	press(kb.Escape)
 	for _, c := range complaints() {
 		if !strings.Contains(c, "favicon") {

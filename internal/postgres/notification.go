@@ -25,7 +25,7 @@ const (
 		select u.id, u.name, u.email from issue_people s join users u on u.id = s.user_id
 		join projects p on p.id = s.project_id join organizations o on o.id = p.organization_id
 		join memberships m on m.organization_id = p.organization_id and m.user_id = u.id
-		where s.project_id = @project and s.issue_id = @issue and s.is_subscribed and u.is_active and m.is_active and ` + sqlReaches + `
+		where s.project_id = @project and s.issue_id = @issue and s.is_subscribed and u.is_active and m.is_active and ` + sqlReachesPart + `
 			and u.email like '%@%' order by u.id limit 1000`
 )
 
@@ -74,16 +74,16 @@ func (st *Store) Subscribers(ctx context.Context, project, issueID int64) ([]Rec
 	return list, translate(err, "list the subscribers of issue %d", issueID)
 }
 
-// sqlReaches is whether a membership m of organization o gives access to project p, as sqlReachPart
+// sqlReachesPart is whether a membership m of organization o gives access to project p, as sqlReachPart
 // lists it.
-const sqlReaches = `(m.role in ('owner', 'manager') or not coalesce((o.settings->>'closed_membership')::boolean, false)
+const sqlReachesPart = `(m.role in ('owner', 'manager') or not coalesce((o.settings->>'closed_membership')::boolean, false)
 	or exists (select from team_members tm join team_projects tp on tp.organization_id = tm.organization_id and tp.team_id = tm.team_id
 		where tm.organization_id = o.id and tm.user_id = m.user_id and tp.project_id = p.id))`
 
 const sqlProjectMembers = `
 	select u.id, u.name, u.email from projects p join organizations o on o.id = p.organization_id
 	join memberships m on m.organization_id = p.organization_id join users u on u.id = m.user_id
-	where p.id = @project and u.is_active and m.is_active and ` + sqlReaches + ` order by u.id limit 1000`
+	where p.id = @project and u.is_active and m.is_active and ` + sqlReachesPart + ` order by u.id limit 1000`
 
 // ProjectMembers lists the active members of the organization who may see the project.
 func (st *Store) ProjectMembers(ctx context.Context, project int64) ([]Recipient, error) {
