@@ -2,19 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"sync"
-	"syscall"
 	"time"
-
-	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/bus"
@@ -23,26 +17,6 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/quota"
 )
-
-// natsRole makes this program a NATS server, so that one can be killed as a process.
-const natsRole = "nats-server"
-
-// serveNATS is a NATS server in the foreground, until it is killed.
-func serveNATS(config string) error {
-	opts, err := natsserver.ProcessConfigFile(config)
-	if err != nil {
-		return err
-	}
-	srv, err := natsserver.NewServer(opts)
-	if err != nil {
-		return err
-	}
-	if err := natsserver.Run(srv); err != nil {
-		return err
-	}
-	srv.WaitForShutdown()
-	return nil
-}
 
 // ingestLoad is what ingest alone did, with a NATS server that syncs every message and nobody to
 // process them.
@@ -66,9 +40,9 @@ const (
 
 // pair is an ingest program and a NATS server, as processes of their own, without a database.
 type pair struct {
-	dir, bin, address, nats string
-	users                   map[string]string
-	ingest, server          *exec.Cmd
+	dir, bin, address string
+	nats              *broker
+	ingest            *exec.Cmd
 }
 
 // measureIngest loads ingest alone, kills it and NATS, and counts what the queue has.
@@ -110,8 +84,8 @@ func measureIngest(ctx context.Context, o options) (l ingestLoad, err error) {
 		*cpu = 1000 * (p.cpu() - before) / float64(res.Refused)
 	}
 	kill(p.ingest)
-	kill(p.server)
-	if err := p.startNATS(ctx); err != nil {
+	kill(p.nats.cmd)
+	if err := p.nats.start(ctx); err != nil {
 		return l, err
 	}
 	queued, err := p.queued(ctx, let)
@@ -121,27 +95,13 @@ func measureIngest(ctx context.Context, o options) (l ingestLoad, err error) {
 
 func (p *pair) start(ctx context.Context) error {
 	var err error
-	if p.nats, err = freeAddress(); err != nil {
-		return err
-	}
 	if p.address, err = freeAddress(); err != nil {
 		return err
 	}
-	conf, err := exec.CommandContext(ctx, filepath.Join(p.bin, "tocsin"), "bindings", "nats-config", "--listen", p.nats, "--store-dir", filepath.Join(p.dir, "nats")).Output()
-	if err != nil {
-		return fmt.Errorf("tocsin bindings nats-config: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(p.dir, "nats.conf"), conf, 0o600); err != nil {
+	if p.nats, err = newBroker(ctx, p.bin, p.dir); err != nil {
 		return err
 	}
-	p.users = map[string]string{}
-	for _, m := range regexp.MustCompile(`user: "(\w+)"\s+password: "(\w+)"`).FindAllStringSubmatch(string(conf), -1) {
-		p.users[m[1]] = m[2]
-	}
-	if err := p.startNATS(ctx); err != nil {
-		return err
-	}
-	admin, err := bus.ConnectAdmin(p.url(bus.Admin))
+	admin, err := bus.ConnectAdmin(p.nats.url(bus.Admin))
 	if err != nil {
 		return err
 	}
@@ -152,35 +112,11 @@ func (p *pair) start(ctx context.Context) error {
 	if err := p.tellProject(ctx); err != nil {
 		return err
 	}
-	p.ingest = exec.Command(filepath.Join(p.bin, "ingest"), "--listen", p.address, "--nats-url", p.url("ingest"), "--data", filepath.Join(p.dir, "data"))
-	if err := p.run(p.ingest); err != nil {
+	p.ingest, err = launch(p.dir, filepath.Join(p.bin, "ingest"), "--listen", p.address, "--nats-url", p.nats.url("ingest"), "--data", filepath.Join(p.dir, "data"))
+	if err != nil {
 		return err
 	}
-	return retry(ctx, 30*time.Second, func() error {
-		res, err := http.Get("http://" + p.address + "/_health/")
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			return errors.New(res.Status)
-		}
-		return nil
-	})
-}
-
-func (p *pair) startNATS(ctx context.Context) error {
-	p.server = exec.Command(os.Args[0], natsRole, filepath.Join(p.dir, "nats.conf"))
-	if err := p.run(p.server); err != nil {
-		return err
-	}
-	return retry(ctx, 60*time.Second, func() error {
-		nc, err := bus.ConnectAdmin(p.url(bus.Admin))
-		if err == nil {
-			nc.Close()
-		}
-		return err
-	})
+	return healthy(ctx, p.address)
 }
 
 // tellProject makes project 1 known, with a key that may send all it likes and one whose limit one
@@ -231,42 +167,21 @@ func (p *pair) queued(ctx context.Context, want int64) (int64, error) {
 // quietQueue is how long a queue that gives nothing more is waited for.
 const quietQueue = 20 * time.Second
 
-func (p *pair) url(user string) string {
-	return "nats://" + user + ":" + p.users[user] + "@" + p.nats
-}
-
 func (p *pair) connect(ctx context.Context, service string) (*bus.Conn, error) {
-	return bus.Connect(ctx, bus.Options{Service: service, Graph: bindings.Graph(), URL: p.url(service)})
-}
-
-func (p *pair) run(cmd *exec.Cmd) error {
-	log, err := os.OpenFile(filepath.Join(p.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return cmd.Start()
+	return bus.Connect(ctx, bus.Options{Service: service, Graph: bindings.Graph(), URL: p.nats.url(service)})
 }
 
 // cpu is the CPU seconds that both programs have used.
 func (p *pair) cpu() float64 {
-	return measure(p.ingest.Process.Pid).own + measure(p.server.Process.Pid).own
+	return measure(p.ingest.Process.Pid).own + measure(p.nats.cmd.Process.Pid).own
 }
 
 func (p *pair) close() {
 	kill(p.ingest)
-	kill(p.server)
-	_ = os.RemoveAll(p.dir)
-}
-
-// kill ends a program as a power switch would; one that ended already, or never began, is none the worse.
-func kill(cmd *exec.Cmd) {
-	if cmd != nil && cmd.Process != nil {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+	if p.nats != nil {
+		kill(p.nats.cmd)
 	}
+	_ = os.RemoveAll(p.dir)
 }
 
 func freeAddress() (string, error) {

@@ -3,20 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tocsin-dev/tocsin/internal/bus"
 	embeddedpg "github.com/tocsin-dev/tocsin/internal/embedded/postgres"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 )
@@ -41,7 +36,7 @@ var programs = []string{"ingest", "processor", "notifier", "web", "nats-server"}
 type fleet struct {
 	credentials
 	bin, dir string
-	log      *os.File
+	nats     *broker
 	postgres *embeddedpg.Server
 	address  map[string]string
 	running  map[string]*exec.Cmd
@@ -107,26 +102,23 @@ func (f *fleet) start(ctx context.Context, root string) (err error) {
 	if err := os.Chmod(f.dir, 0o711); err != nil { // the private Postgres runs as another user
 		return err
 	}
-	if f.log, err = os.Create(filepath.Join(f.dir, "log")); err != nil {
-		return err
-	}
 	if f.postgres, err = embeddedpg.Start(ctx, embeddedpg.Options{Dir: filepath.Join(f.dir, "postgres")}); err != nil {
 		return err
 	}
-	for _, p := range programs {
+	for _, p := range programs[:4] {
 		if f.address[p], err = freeAddress(); err != nil {
 			return err
 		}
 	}
-	users, err := f.startNATS(ctx)
-	if err != nil {
+	if f.nats, err = newBroker(ctx, f.bin, f.dir); err != nil {
 		return err
 	}
-	if _, err := f.tocsin(ctx, "migrate", "--database-url", f.postgres.URL(), "--nats-url", users["admin"]); err != nil {
+	f.running["nats-server"] = f.nats.cmd
+	if err := f.tocsin(ctx, "migrate", "--database-url", f.postgres.URL(), "--nats-url", f.nats.url(bus.Admin)); err != nil {
 		return err
 	}
 	out := filepath.Join(f.dir, "bootstrap.json")
-	if _, err := f.tocsin(ctx, "bootstrap", "--database-url", f.postgres.URL(), "--url", "http://"+f.address["web"], "--ingest-url", "http://"+f.address["ingest"], "--out", out); err != nil {
+	if err := f.tocsin(ctx, "bootstrap", "--database-url", f.postgres.URL(), "--url", "http://"+f.address["web"], "--ingest-url", "http://"+f.address["ingest"], "--out", out); err != nil {
 		return err
 	}
 	text, err := os.ReadFile(out)
@@ -137,88 +129,34 @@ func (f *fleet) start(ctx context.Context, root string) (err error) {
 		return err
 	}
 	for _, p := range programs[:4] {
-		if err := f.launch(p, filepath.Join(f.bin, p), "--listen", f.address[p], "--database-url", f.postgres.URL(), "--nats-url", users[p], "--data", filepath.Join(f.dir, "data"), "--url", f.URL); err != nil {
+		f.running[p], err = launch(f.dir, filepath.Join(f.bin, p), "--listen", f.address[p], "--database-url", f.postgres.URL(), "--nats-url", f.nats.url(p), "--data", filepath.Join(f.dir, "data"), "--url", f.URL)
+		if err != nil {
 			return err
 		}
 	}
 	for _, p := range programs[:4] {
-		if err := retry(ctx, time.Minute, func() error { return healthy(ctx, f.address[p]) }); err != nil {
-			return fmt.Errorf("%s: %w; see %s", p, err, f.log.Name())
+		if err := healthy(ctx, f.address[p]); err != nil {
+			return fmt.Errorf("%s: %w; see %s", p, err, filepath.Join(f.dir, "log"))
 		}
 	}
 	return nil
 }
 
-// startNATS starts the server with the permissions that the bindings ask for, and returns the
-// address of each of its users.
-func (f *fleet) startNATS(ctx context.Context) (map[string]string, error) {
-	address := f.address["nats-server"]
-	conf, err := f.tocsin(ctx, "bindings", "nats-config", "--listen", address, "--store-dir", filepath.Join(f.dir, "nats"))
+// tocsin runs one of its commands to the end.
+func (f *fleet) tocsin(ctx context.Context, args ...string) error {
+	out, err := exec.CommandContext(ctx, filepath.Join(f.bin, "tocsin"), args...).CombinedOutput()
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("tocsin %s: %w\n%s", args[0], err, out)
 	}
-	file := filepath.Join(f.dir, "nats.conf")
-	if err := os.WriteFile(file, conf, 0o600); err != nil {
-		return nil, err
-	}
-	users := map[string]string{}
-	for _, m := range regexp.MustCompile(`user: "(\w+)"\s+password: "(\w+)"`).FindAllSubmatch(conf, -1) {
-		users[string(m[1])] = fmt.Sprintf("nats://%s:%s@%s", m[1], m[2], address)
-	}
-	if err := f.launch("nats-server", os.Args[0], natsRole, file); err != nil {
-		return nil, err
-	}
-	return users, retry(ctx, 20*time.Second, func() error {
-		conn, err := net.DialTimeout("tcp", address, time.Second)
-		if err == nil {
-			conn.Close()
-		}
-		return err
-	})
-}
-
-func (f *fleet) launch(name, program string, args ...string) error {
-	cmd := exec.Command(program, args...)
-	cmd.Stdout, cmd.Stderr = f.log, f.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	f.running[name] = cmd
-	return cmd.Start()
-}
-
-func (f *fleet) tocsin(ctx context.Context, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(f.bin, "tocsin"), args...)
-	cmd.Stderr = f.log
-	return cmd.Output()
+	return nil
 }
 
 func (f *fleet) stop() {
 	for _, cmd := range f.running {
-		if cmd.Process != nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}
+		kill(cmd)
 	}
 	if f.postgres != nil {
 		_ = f.postgres.Stop()
 	}
-	if f.log != nil {
-		f.log.Close()
-	}
 	_ = os.RemoveAll(f.dir)
-}
-
-func healthy(ctx context.Context, address string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/_health/", nil)
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return errors.New("health: " + strconv.Itoa(res.StatusCode))
-	}
-	return nil
 }
