@@ -20,15 +20,22 @@ const (
 	adoptedFrom = 0.1 // share of the events
 )
 
-// Stage is adopted, low_adoption, or replaced when it was not seen for a day.
+// The stages of a release's use.
+const (
+	Adopted     = "adopted"
+	LowAdoption = "low_adoption"
+	Replaced    = "replaced" // not seen for a day
+)
+
+// Stage is how far a release is in use.
 func (a *Activity) Stage(now time.Time) string {
 	switch {
 	case now.Sub(a.LastSeen) > seenWithin:
-		return "replaced"
+		return Replaced
 	case a.Share >= adoptedFrom:
-		return "adopted"
+		return Adopted
 	}
-	return "low_adoption"
+	return LowAdoption
 }
 
 // Share fills in the shares of one project's releases.
