@@ -143,7 +143,7 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 	row := &d.row
 	page := view.IssuePage{
 		IssueHead: u.issueHead(v, row, d.people, ""), Events: row.TimesSeen, Users: row.UserCount, FirstSeen: row.FirstSeen, LastSeen: row.LastSeen,
-		FirstRel: row.FirstRelease,
+		FirstRel: row.FirstRelease, FirstRelHref: v.releaseHref(row.ProjectSlug, row.FirstRelease), LastRelHref: v.releaseHref(row.ProjectSlug, row.LastRelease),
 	}
 	page.Bookmarked, page.Subscribed = d.marks.Bookmarked, d.marks.Subscribed != nil && *d.marks.Subscribed
 	page.Series = view.Series{Counts: d.series, Unit: "day"}

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
-	"github.com/tocsin-dev/tocsin/internal/artifact"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/grouping"
@@ -227,18 +226,9 @@ func (u *UI) eventDoctor(v *visit) error {
 	if err != nil {
 		return err
 	}
-	u.Symbols.Refresh(v.r.Context(), e.Event)
-	list, err := u.Symbols.Diagnose(v.r.Context(), e.Event, artifact.Place{Organization: v.principal.Organization.Slug, Project: row.ProjectSlug})
-	if err != nil {
-		return err
-	}
 	page := view.DoctorPage{Back: v.eventHref(&row, e.Event.ID), Uploads: v.orgPath("/projects/" + row.ProjectSlug + "/artifacts"), Release: e.Event.Release, Dist: e.Event.Dist}
-	for i := range slices.Backward(list) {
-		d := diagnosis(&list[i])
-		if d.Good {
-			page.Good++
-		}
-		page.Frames = append(page.Frames, d)
+	if page.Frames, page.Good, err = u.diagnosed(v, row.ProjectSlug, e.Event); err != nil {
+		return err
 	}
 	v.base.Section = view.SectionIssues
 	v.base.Crumbs = []view.Link{{Label: "Issues", Href: v.orgPath("/issues")}, {Label: row.ShortID, Href: v.orgPath("/issues/" + row.ShortID)}, {Label: "Source maps"}}

@@ -2,16 +2,19 @@ package ui
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
-// jump leads from an event id or a short id to its page, and from any other words to a search.
+// jump leads from an event id, a short id or a version to its page, and from any other words to a
+// search.
 func (u *UI) jump(v *visit) error {
 	q := strings.TrimSpace(v.r.URL.Query().Get("q"))
 	if id, err := event.ParseID(q); err == nil {
@@ -26,8 +29,32 @@ func (u *UI) jump(v *visit) error {
 			return err
 		}
 	}
+	if target, err := u.toRelease(v, q); err != nil {
+		return err
+	} else if target != "" {
+		return v.redirect(target)
+	}
 	s := listState{path: v.orgPath("/issues"), query: q}
 	return v.redirect(s.href(func(*listState) {}))
+}
+
+// toRelease is the address of the release of that version in one of the reader's projects; empty
+// when none has it.
+func (u *UI) toRelease(v *visit, version string) (string, error) {
+	if version == "" || !v.principal.Scopes.Has(account.ProjectRead) {
+		return "", nil
+	}
+	ctx := v.r.Context()
+	projects, err := u.Store.Projects(ctx, v.principal.Organization.ID)
+	if err != nil {
+		return "", err
+	}
+	list, err := u.Store.ReleasesNamed(ctx, idsOf(projects), version, 1)
+	if err != nil || len(list) == 0 || list[0].Version != version {
+		return "", err
+	}
+	at := slices.IndexFunc(projects, func(p project.Project) bool { return p.ID == list[0].Project })
+	return v.releaseHref(projects[at].Slug, version), nil
 }
 
 func (u *UI) permalink(v *visit) error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
 const accessFile = "testdata/access.txt"
@@ -59,9 +60,12 @@ func TestTheAccessMatrixOfPages(t *testing.T) {
 		t.FailNow()
 	}
 	id := s.report(boom, time.Now()).String()
-	own := map[string]string{"{org}": "default", "{slug}": "default", "{project}": "default", "{issue}": "DEFAULT-1", "{event}": id, "{team}": "core", "{rule}": "1", "{destination}": "1", "{pid}": "1", "{delivery}": "1", "{token}": "absent", "{key}": "tenant", "{view}": "1", "{attachment}": "1", "{n}": "0", "{hash}": "1", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1", "{bundle}": "1"}
+	own := map[string]string{"{org}": "default", "{slug}": "default", "{project}": "default", "{version}": "shop@1.0", "{issue}": "DEFAULT-1", "{event}": id, "{team}": "core", "{rule}": "1", "{destination}": "1", "{pid}": "1", "{delivery}": "1", "{token}": "absent", "{key}": "tenant", "{view}": "1", "{attachment}": "1", "{n}": "0", "{hash}": "1", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1", "{bundle}": "1"}
 	foreign := s.foreign()
 	if _, err := s.store.CreateTeam(t.Context(), 1, "core", "Core", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.PutRelease(t.Context(), 1, []int64{s.made.ProjectID}, own["{version}"], postgres.ReleaseChange{}, 0); err != nil {
 		t.Fatal(err)
 	}
 	browsers := map[account.Role]*browser{}
@@ -100,7 +104,7 @@ func TestTheAccessMatrixOfPages(t *testing.T) {
 			if status, _ := ask(stranger, method, path); status != http.StatusNotFound {
 				t.Errorf("%s as the owner of another organization: want 404, got %d", r, status)
 			}
-			if status, _ := ask(browsers[account.RoleOwner], method, fill(route, map[string]string{"{org}": "other", "{project}": "vault", "{issue}": "VAULT-1", "{event}": id, "{team}": "theirs", "{rule}": "1", "{destination}": "1", "{pid}": "1", "{delivery}": "1", "{key}": "tenant", "{view}": "1", "{attachment}": "1", "{n}": "0", "{hash}": "1", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1", "{bundle}": "1"})); status != http.StatusNotFound {
+			if status, _ := ask(browsers[account.RoleOwner], method, fill(route, map[string]string{"{org}": "other", "{project}": "vault", "{version}": "vault@1.0", "{issue}": "VAULT-1", "{event}": id, "{team}": "theirs", "{rule}": "1", "{destination}": "1", "{pid}": "1", "{delivery}": "1", "{key}": "tenant", "{view}": "1", "{attachment}": "1", "{n}": "0", "{hash}": "1", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1", "{bundle}": "1"})); status != http.StatusNotFound {
 				t.Errorf("%s of another organization: want 404, got %d", r, status)
 			}
 		}
@@ -148,9 +152,12 @@ func (s *site) foreign() map[string]string {
 	if _, err := s.store.CreateTeam(ctx, o.ID, "theirs", "Theirs", ""); err != nil {
 		s.t.Fatal(err)
 	}
+	if _, err := s.store.PutRelease(ctx, o.ID, []int64{p.ID}, "vault@1.0", postgres.ReleaseChange{}, 0); err != nil {
+		s.t.Fatal(err)
+	}
 	mine := s.made.ProjectID
 	s.made.ProjectID = p.ID
 	event := s.report(`{"platform":"go","message":"theirs"}`, time.Now()).String()
 	s.made.ProjectID = mine
-	return map[string]string{"{org}": "default", "{project}": "vault", "{issue}": "VAULT-1", "{event}": event, "{team}": "theirs", "{rule}": "77", "{destination}": "77", "{pid}": fmt.Sprint(p.ID), "{delivery}": "77", "{key}": "tenant", "{view}": "77", "{attachment}": "1", "{n}": "0", "{hash}": "77", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1", "{bundle}": "1"}
+	return map[string]string{"{org}": "default", "{project}": "vault", "{version}": "vault@1.0", "{issue}": "VAULT-1", "{event}": event, "{team}": "theirs", "{rule}": "77", "{destination}": "77", "{pid}": fmt.Sprint(p.ID), "{delivery}": "77", "{key}": "tenant", "{view}": "77", "{attachment}": "1", "{n}": "0", "{hash}": "77", "{file}": "1", "{frame}": "0-0", "{group}": "1", "{letter}": "1", "{bundle}": "1"}
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
@@ -20,11 +21,14 @@ type found struct {
 	Href  string `json:"href"`
 }
 
-// foundIssues is how many issues the palette names.
-const foundIssues = 6
+// How many issues and releases the palette names.
+const (
+	foundIssues       = 6
+	foundReleasesMost = 3
+)
 
-// palette answers what the command palette looks for: pages of projects by part of their name,
-// issues by id or words, events by id.
+// palette answers what the command palette looks for: pages of projects and releases by part of
+// their name, issues by id or words, events by id.
 func (u *UI) palette(v *visit) error {
 	if err := v.principal.Require(account.EventRead); err != nil {
 		return err
@@ -50,6 +54,11 @@ func (u *UI) palette(v *visit) error {
 		}
 	}
 	if len([]rune(q)) >= 2 {
+		releases, err := u.foundReleases(v, projects, q)
+		if err != nil {
+			return err
+		}
+		list = append(list, releases...)
 		issues, err := u.foundByWords(v, q)
 		if err != nil {
 			return err
@@ -76,6 +85,19 @@ func (u *UI) foundByWords(v *visit, words string) (list []found, err error) {
 		list = append(list, found{r.Title, r.ShortID, v.orgPath("/issues/" + r.ShortID)})
 	}
 	return list, nil
+}
+
+// foundReleases are the newest releases whose version has the words.
+func (u *UI) foundReleases(v *visit, projects []project.Project, words string) (list []found, err error) {
+	if !v.principal.Scopes.Has(account.ProjectRead) {
+		return nil, nil
+	}
+	releases, err := u.Store.ReleasesNamed(v.r.Context(), idsOf(projects), words, foundReleasesMost)
+	for _, r := range releases {
+		at := slices.IndexFunc(projects, func(p project.Project) bool { return p.ID == r.Project })
+		list = append(list, found{r.Version, "release of " + projects[at].Name, v.releaseHref(projects[at].Slug, r.Version)})
+	}
+	return list, err
 }
 
 func containsFold(s, part string) bool {

@@ -70,7 +70,7 @@ func (u *UI) artifacts(v *visit) error {
 	for i := range list[:min(len(list), filesPerPage)] {
 		page.Bundles = append(page.Bundles, bundleLine(&list[i], page.Action))
 	}
-	if page.Check, err = u.checked(v, p); err != nil {
+	if page.Check, err = u.checked(v, p, q.Get("release")); err != nil {
 		return err
 	}
 	return v.projectSettings(http.StatusOK, &page.SettingsHead, "Source maps", func(pg view.Page) component { return view.Artifacts(pg, page) })
@@ -92,10 +92,10 @@ func bundleLine(b *artifact.Bundle, action string) view.BundleLine {
 	return line
 }
 
-// checked answers what the address asks about a frame.
-func (u *UI) checked(v *visit, p project.Project) (view.FrameCheck, error) {
+// checked answers what the address asks about a frame of a release; empty: of none.
+func (u *UI) checked(v *visit, p project.Project, version string) (view.FrameCheck, error) {
 	q := v.r.URL.Query()
-	c := view.FrameCheck{Frame: q.Get("frame"), Release: q.Get("release"), Dist: q.Get("dist"), DebugID: q.Get("debug_id")}
+	c := view.FrameCheck{Frame: q.Get("frame"), Release: version, Dist: q.Get("dist"), DebugID: q.Get("debug_id")}
 	if c.Frame == "" {
 		return c, nil
 	}

@@ -231,11 +231,16 @@ func (v *visit) identify() (signedIn bool, err error) {
 	return true, nil
 }
 
-// param is a part of the path.
+// param is a part of the path. The router takes it from the path as it was sent where that is
+// written otherwise than usual.
 func (v *visit) param(name string) string {
-	text, err := url.PathUnescape(chi.URLParam(v.r, name))
+	sent := chi.URLParam(v.r, name)
+	if v.r.URL.RawPath == "" {
+		return sent
+	}
+	text, err := url.PathUnescape(sent)
 	if err != nil {
-		return chi.URLParam(v.r, name)
+		return sent
 	}
 	return text
 }

@@ -8,36 +8,35 @@ import (
 
 // IssueHead is what every page of an issue has above it.
 type IssueHead struct {
-	ID          string
-	ShortID     string
-	Type        string
-	Value       string
-	Culprit     string
-	Project     string
-	Level       Level
-	Badge       Badge
-	Priority    string // low, medium, high
-	Resolved    bool
-	Archived    bool
-	Unhandled   bool
-	Resolution  string // how far a resolution reaches
-	LastRel     string // newest release it was seen in
-	Action      string // where the forms go
-	Here        string // to come back to
-	Link        string // whole address, for copying
-	Markdown    string // address of the issue as Markdown; empty: no event is kept
-	Assignees   []Choice
-	Unassigned  bool
-	Assignee    string // who has it, in words
-	Tabs        []Link
-	CanWrite    bool
-	Older       string // address of the next event, for keys
-	Newer       string
-	ReleaseName string // short form of LastRel
-	Bookmarked  bool
-	Subscribed  bool
-	Shared      bool // by a link
-	CanDelete   bool
+	ID         string
+	ShortID    string
+	Type       string
+	Value      string
+	Culprit    string
+	Project    string
+	Level      Level
+	Badge      Badge
+	Priority   string // low, medium, high
+	Resolved   bool
+	Archived   bool
+	Unhandled  bool
+	Resolution string // how far a resolution reaches
+	LastRel    string // newest release it was seen in
+	Action     string // where the forms go
+	Here       string // to come back to
+	Link       string // whole address, for copying
+	Markdown   string // address of the issue as Markdown; empty: no event is kept
+	Assignees  []Choice
+	Unassigned bool
+	Assignee   string // who has it, in words
+	Tabs       []Link
+	CanWrite   bool
+	Older      string // address of the next event, for keys
+	Newer      string
+	Bookmarked bool
+	Subscribed bool
+	Shared     bool // by a link
+	CanDelete  bool
 }
 
 // IssuePage is one issue with one of its events.
@@ -49,6 +48,8 @@ type IssuePage struct {
 	LastSeen  time.Time
 	FirstRel  string
 	Series    Series
+
+	FirstRelHref, LastRelHref string
 
 	Event *Event // nil when no event is kept any more
 	Nav   EventNav

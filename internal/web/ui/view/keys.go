@@ -14,11 +14,13 @@ const (
 	KeysEverywhere KeyScope = "everywhere"
 	KeysList       KeyScope = "list"
 	KeysDetail     KeyScope = "detail"
+	KeysReleases   KeyScope = "releases"
+	KeysRelease    KeyScope = "release"
 	KeysDialog     KeyScope = "dialog"
 )
 
 var scopeTitles = map[KeyScope]string{
-	KeysEverywhere: "Everywhere", KeysList: "Issue list", KeysDetail: "Issue", KeysDialog: "Dialogs and menus",
+	KeysEverywhere: "Everywhere", KeysList: "Issue list", KeysDetail: "Issue", KeysReleases: "Releases", KeysRelease: "Release", KeysDialog: "Dialogs and menus",
 }
 
 // Command is something that keys do. What it does is in the page: a script that called on(ID), else
@@ -84,6 +86,15 @@ var Commands = []Command{
 	{"issue.bookmark", KeysDetail, "b", "Bookmark"},
 	{"issue.delete", KeysDetail, "#", "Delete"},
 	{"issue.undo", KeysDetail, "z", "Undo"},
+
+	{"releases.older", KeysReleases, "n", "Next page"},
+	{"releases.newer", KeysReleases, "N", "Previous page"},
+
+	{"release.older", KeysRelease, "j", "Older release"},
+	{"release.newer", KeysRelease, "k", "Newer release"},
+	{"release.finalize", KeysRelease, "e", "Finalize"},
+	{"release.compare", KeysRelease, "c", "Compare with another release"},
+	{"release.check", KeysRelease, "m", "Check why a source map failed"},
 
 	{"close", KeysDialog, "Escape", "Close; focus goes back to where it was"},
 }
