@@ -3,74 +3,11 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 )
-
-// page is a browser that is signed in to an instance, with words for what people do on pages.
-type page struct {
-	t       *testing.T
-	in      *instance
-	browser context.Context
-}
-
-func (in *instance) page(t *testing.T) *page {
-	t.Helper()
-	p := &page{t, in, newBrowser(t)}
-	in.signIn(t, p.browser)
-	return p
-}
-
-func (p *page) do(actions ...chromedp.Action[chromedp.Void]) {
-	p.t.Helper()
-	for _, a := range actions {
-		if err := chromedp.Do(p.browser, a); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-}
-
-func (p *page) open(path string) {
-	p.t.Helper()
-	p.do(chromedp.Navigate(p.in.URL + path))
-}
-
-// text is what an element says; empty when there is none.
-func (p *page) text(selector string) string {
-	p.t.Helper()
-	got, err := chromedp.Run(p.browser, chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q)?.textContent ?? ''", selector)))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return got
-}
-
-// shows waits until an element says something.
-func (p *page) shows(selector, want string) {
-	p.t.Helper()
-	p.in.await(selector+" to show "+want, 30*time.Second, func(context.Context) error {
-		got, err := chromedp.Run(p.browser, chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q)?.textContent ?? ''", selector)))
-		if err == nil && !strings.Contains(got, want) {
-			err = fmt.Errorf("it shows %q", got)
-		}
-		return err
-	})
-}
-
-// awaits opens a page again and again until an element says something.
-func (p *page) awaits(path, selector, want string) {
-	p.t.Helper()
-	p.in.await(path+" to show "+want, 30*time.Second, func(context.Context) error {
-		p.open(path)
-		if got := p.text(selector); !strings.Contains(got, want) {
-			return fmt.Errorf("it shows %q", got)
-		}
-		return nil
-	})
-}
 
 // TestOperatorsLookAfterDeadLettersInTheBrowser finds letters by their error, asks what would become
 // of them, replays and discards them, and reads afterwards who did what.
