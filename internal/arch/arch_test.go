@@ -26,7 +26,7 @@ var (
 		"fault": {}, "dsn": {}, "envelope": {"outcome"}, "outcome": {}, "quota": {"outcome"}, "search": {}, "seal": {}, "minidump": {}, "unreal": {},
 		"sourcemap": {}, "debugfile": {}, "proguard": {},
 		"project": {"dsn", "quota"}, "account": {"project"}, "event": {}, "filter": {"event"}, "scrub": {"event"},
-		"job":      {},
+		"job":      {"issue"},
 		"artifact": {"event", "sourcemap"}, "grouping": {"event"}, "ownership": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
 		"alert": {"event", "issue", "monitor", "search"}, "alerting": join(words, concepts, []string{"postgres"}),
 		"bus": {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},

@@ -4,14 +4,14 @@ import "time"
 
 // Action is what a person, a client of the API or a rule wants changed. Fields left nil stay.
 type Action struct {
-	Status     *Status
-	Substatus  *Substatus  // must fit Status, or the status the issue has
-	Resolution *Resolution // with Status Resolved: how far the resolution reaches; nil: until the next event
-	Snooze     *Snooze     // with Status Archived: when the issue comes back
-	Assignee   *string     // "user:7", "team:3"; empty unassigns
-	Priority   *Priority
-	Unless     int64 // what the issue's version must be, so that a stale view changes nothing; 0: any
-	Single     bool  // one issue was named rather than a selection: unresolving looks at its age
+	Status     *Status     `json:"status,omitempty"`
+	Substatus  *Substatus  `json:"substatus,omitempty"`  // must fit Status, or the status the issue has
+	Resolution *Resolution `json:"resolution,omitempty"` // with Status Resolved: how far the resolution reaches; nil: until the next event
+	Snooze     *Snooze     `json:"snooze,omitempty"`     // with Status Archived: when the issue comes back
+	Assignee   *string     `json:"assignee,omitempty"`   // "user:7", "team:3"; empty unassigns
+	Priority   *Priority   `json:"priority,omitempty"`
+	Unless     int64       `json:"unless,omitempty"` // what the issue's version must be, so that a stale view changes nothing; 0: any
+	Single     bool        `json:"single,omitempty"` // one issue was named rather than a selection: unresolving looks at its age
 }
 
 // Resolution says how far a resolution reaches and by whom it was made. It is stored while the

@@ -1,5 +1,5 @@
-// Package job owns the words for work that outgrows one request: deleting, merging and taking apart
-// issues, grouping stored events anew, exporting and erasing. Such work is cut into chunks, each of
+// Package job owns the words for work that outgrows one request: changing, deleting, merging and taking
+// apart issues, grouping stored events anew, exporting and erasing. Such work is cut into chunks, each of
 // which is one short transaction that also moves the job's continuation token forward.
 package job
 
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/issue"
 )
 
 // Kind says what a job does.
@@ -23,6 +24,7 @@ const (
 	Export      Kind = "export"      // of events, as lines of JSON
 	Erase       Kind = "erase"       // of all that is kept of one user
 	Symbolicate Kind = "symbolicate" // of stored events, with what was uploaded since
+	Update      Kind = "update"      // of the issues that a search finds: resolving, assigning, …
 )
 
 // Cancellable reports whether a job of the kind may be stopped half-way and leave everything
@@ -67,6 +69,22 @@ type Args struct {
 	User    string   `json:"user,omitempty"`   // "id:42", "email:a@example.org", "username:ann", "ip:10.0.0.1"
 	Discard bool     `json:"discard,omitempty"`
 	Regroup bool     `json:"regroup,omitempty"` // what was symbolicated is grouped anew
+	Update  *Change  `json:"update,omitempty"`
+}
+
+// Change is what an update does, and to which issues of its project.
+type Change struct {
+	Query        string    `json:"query"` // a search, as people write it
+	Environments []string  `json:"environments,omitempty"`
+	From         time.Time `json:"from,omitzero"` // seen since
+	To           time.Time `json:"to,omitzero"`   // and first seen by then
+	Me           int64     `json:"me,omitempty"`  // the user that the search calls me
+
+	Action     issue.Action `json:"action"`
+	Seen       *bool        `json:"seen,omitempty"` // marks of the user who asked
+	Bookmarked *bool        `json:"bookmarked,omitempty"`
+	Subscribed *bool        `json:"subscribed,omitempty"`
+	Reviewed   bool         `json:"reviewed,omitempty"`
 }
 
 // Job is one piece of work.

@@ -30,11 +30,6 @@ const sqlIssuesForChange = `
 	from issues i where i.project_id = any(@projects::bigint[]) and i.id = any(@ids::bigint[])
 	order by i.project_id, i.id for update`
 
-const sqlChangeIssue = `
-	update issues set status = @status, substatus = @substatus, priority = @priority, assignee = nullif(@assignee::text, ''),
-		priority_locked_at = case when @locked::boolean then coalesce(priority_locked_at, @now::timestamptz) end, resolution = @resolution::text::jsonb, snooze = @snooze::text::jsonb, status_at = @status_at, version = version + 1
-	where project_id = @project and id = @id`
-
 const sqlInsertActivity = `
 	insert into activities (project_id, id, issue_id, type, user_id, data, created_at)
 	values (@project, @id, @issue, @type, nullif(@user::bigint, 0), @data::text::jsonb, @at)`
@@ -51,13 +46,8 @@ func (st *Store) ChangeIssues(ctx context.Context, org int64, ids []int64, a iss
 	if err != nil {
 		return nil, err
 	}
-	if err := st.checkAssignee(ctx, org, a.Assignee); err != nil {
+	if err := st.checkAction(ctx, org, &a); err != nil {
 		return nil, err
-	}
-	if a.Resolution != nil && a.Resolution.InCommit != "" {
-		if err := st.checkCommit(ctx, org, a.Resolution); err != nil {
-			return nil, err
-		}
 	}
 	var changed []IssueRow
 	err = retry(ctx, func() error {
@@ -67,6 +57,14 @@ func (st *Store) ChangeIssues(ctx context.Context, org int64, ids []int64, a iss
 		})
 	})
 	return changed, translate(err, "change issues of organization %d", org)
+}
+
+// checkAction refuses an action that names a member or a commit which the organization does not have.
+func (st *Store) checkAction(ctx context.Context, org int64, a *issue.Action) error {
+	if err := st.checkAssignee(ctx, org, a.Assignee); err != nil || a.Resolution == nil || a.Resolution.InCommit == "" {
+		return err
+	}
+	return st.checkCommit(ctx, org, a.Resolution)
 }
 
 // changeIssues is ChangeIssues in a transaction, for what has been checked.
@@ -90,26 +88,14 @@ func changeIssues(ctx context.Context, tx pgx.Tx, projects []project.Project, id
 			return nil, err
 		}
 	}
-	b := &pgx.Batch{}
-	undo := NewID()
+	w := issueWrites{user: user, now: now}
+	w.undo.id = NewID()
 	for i := range list {
-		before := list[i].state()
-		after, acts, err := issue.Apply(before, a, user, now)
-		if err != nil {
+		if err := w.apply(&list[i], a, c.organization(list[i].Project)); err != nil {
 			return nil, err
 		}
-		if err := list[i].queueState(b, before, after, acts, user, now, c.organization(list[i].Project)); err != nil {
-			return nil, err
-		}
-		if err := list[i].queueUndo(b, undo, before, acts, user); err != nil {
-			return nil, err
-		}
-		list[i].queueSubscriptions(b, a, acts, user)
 	}
-	if b.Len() == 0 {
-		return list, nil
-	}
-	return list, tx.SendBatch(ctx, b).Close()
+	return list, w.write(ctx, tx)
 }
 
 // oneProject refuses what names a release and issues of several projects.
@@ -221,42 +207,6 @@ func (r *IssueRow) state() issue.State {
 		s.StatusAt = *r.StatusAt
 	}
 	return s
-}
-
-// queueState queues what must be written when activities tell that the state changed, and takes
-// the row along.
-func (r *IssueRow) queueState(b *pgx.Batch, before, s issue.State, acts []issue.Activity, user int64, now time.Time, org string) error {
-	if len(acts) == 0 {
-		return nil
-	}
-	resolution, err1 := optionalJSON(s.Resolution)
-	snooze, err2 := optionalJSON(s.Snooze)
-	if err := errOr(err1, err2); err != nil {
-		return err
-	}
-	r.Status, r.Substatus, r.Priority, r.Assignee, r.Resolution, r.Snooze = s.Status, s.Substatus, s.Priority, s.Assignee, s.Resolution, s.Snooze
-	r.Version++
-	if !s.StatusAt.IsZero() {
-		r.StatusAt = &s.StatusAt
-	}
-	if r.PriorityLockedAt = nil; s.Locked {
-		r.PriorityLockedAt = &now
-	}
-	b.Queue(sqlChangeIssue, pgx.StrictNamedArgs{"status": r.Status, "substatus": r.Substatus, "priority": r.Priority, "assignee": r.Assignee, "locked": s.Locked,
-		"now": now, "resolution": resolution, "snooze": snooze, "status_at": r.StatusAt, "project": r.Project, "id": r.ID})
-	for _, act := range acts {
-		if err := queueActivity(b, r.Project, r.ID, act, user, now); err != nil {
-			return err
-		}
-		if kind := act.Type.Change(); kind != "" {
-			c := r.change(kind, org, user, now)
-			c.BecameHigh = before.Priority != issue.High && r.Priority == issue.High
-			if err := queueChanged(b, c); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // queueActivity adds an entry to an issue's history.

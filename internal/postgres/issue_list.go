@@ -162,9 +162,13 @@ const sqlReleaseActivity = `
 	select project_id, version, last_seen, times_seen from releases
 	where project_id = any(@projects::bigint[]) order by first_seen desc, version limit 10000`
 
-// conditions is newConditions with what it needs to know of releases.
+// conditions is conditionsAt now.
 func (st *Store) conditions(ctx context.Context, org int64, q IssueQuery, projects []project.Project) (*conditions, error) {
-	now := time.Now()
+	return st.conditionsAt(ctx, org, q, projects, time.Now())
+}
+
+// conditionsAt is newConditions with what it needs to know of releases.
+func (st *Store) conditionsAt(ctx context.Context, org int64, q IssueQuery, projects []project.Project, now time.Time) (*conditions, error) {
 	if !versionFields(q.Query) {
 		return newConditions(org, q, projects, nil, now)
 	}

@@ -102,12 +102,13 @@ func (st *Store) move(ctx context.Context, p project.Project, now time.Time, sql
 					return err
 				}
 				more = len(list) == moveRows
-				b := &pgx.Batch{}
+				w, b := issueWrites{now: now}, &pgx.Batch{}
 				for i := range list {
-					if err := list[i].moveOn(ctx, tx, b, p, now, step); err != nil {
+					if err := list[i].moveOn(ctx, tx, &w, b, p, step); err != nil {
 						return err
 					}
 				}
+				w.queue(b)
 				if _, walks := args["after"].(int64); walks && more {
 					args["after"] = list[len(list)-1].ID
 				}
@@ -121,21 +122,21 @@ func (st *Store) move(ctx context.Context, p project.Project, now time.Time, sql
 	return nil
 }
 
-func (r *IssueRow) moveOn(ctx context.Context, tx pgx.Tx, b *pgx.Batch, p project.Project, now time.Time, step mover) error {
+func (r *IssueRow) moveOn(ctx context.Context, tx pgx.Tx, w *issueWrites, b *pgx.Batch, p project.Project, step mover) error {
 	before := r.state()
 	after, done, err := step(ctx, tx, b, r)
 	if err != nil {
 		return err
 	}
-	if err := r.queueState(b, before, after, done.Activities, 0, now, p.Organization); err != nil || done.Change == "" {
+	if err := w.add(r, before, after, done.Activities, p.Organization); err != nil || done.Change == "" {
 		return err
 	}
-	c := r.change(done.Change, p.Organization, 0, now)
+	c := r.change(done.Change, p.Organization, 0, w.now)
 	c.Flags = done.Flags
 	if c.EventID, err = latestEvent(ctx, tx, r.Project, r.ID); err != nil {
 		return err
 	}
-	return queueChanged(b, c)
+	return w.tell(c)
 }
 
 const sqlLatestEventID = `

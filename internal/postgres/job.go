@@ -33,6 +33,11 @@ type jobState struct {
 	Parts  []string     `json:"parts,omitempty"`  // blobs of an export
 	Bytes  int64        `json:"bytes,omitempty"`
 	Old    []int64      `json:"old,omitempty"` // dictionaries that are to go
+
+	After   int64 `json:"after,omitempty"` // an update is done with issues up to this id
+	Undo    int64 `json:"undo,omitempty"`  // by which an update is taken back
+	Changed int64 `json:"changed,omitempty"`
+	Refused int64 `json:"refused,omitempty"` // issues whose state does not allow the update
 }
 
 // savedIssue is an issue that can be put back.
@@ -56,7 +61,7 @@ const (
 	sqlJob = `select ` + jobColumns + ` from jobs where project_id = @project and id = @id`
 
 	sqlJobs = `
-		select ` + jobColumns + ` from jobs where project_id = @project and (@before::bigint = 0 or id < @before)
+		select ` + jobColumns + ` from jobs where project_id = any(@projects::bigint[]) and (@before::bigint = 0 or id < @before)
 		order by id desc limit @limit`
 
 	sqlCancelJob = `
@@ -131,11 +136,11 @@ func (st *Store) Job(ctx context.Context, project, id int64) (job.Job, error) {
 	return j, translate(err, "The requested resource does not exist")
 }
 
-// Jobs lists a project's jobs, newest first: those with ids below before, or all when it is 0.
-func (st *Store) Jobs(ctx context.Context, project, before int64, limit int) ([]job.Job, error) {
-	rows, _ := st.db.Query(ctx, sqlJobs, pgx.StrictNamedArgs{"project": project, "before": before, "limit": limit})
+// Jobs lists the jobs of projects, newest first: those with ids below before, or all when it is 0.
+func (st *Store) Jobs(ctx context.Context, projects []int64, before int64, limit int) ([]job.Job, error) {
+	rows, _ := st.db.Query(ctx, sqlJobs, pgx.StrictNamedArgs{"projects": projects, "before": before, "limit": limit})
 	list, err := pgx.CollectRows(rows, scanJob)
-	return list, translate(err, "list the jobs of project %d", project)
+	return list, translate(err, "list jobs")
 }
 
 // CancelJob asks for a job to be stopped at its next chunk. What it did stays done; a delete puts

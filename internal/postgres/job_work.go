@@ -51,7 +51,7 @@ var errLostJob = errors.New("another worker has the job")
 var steps = map[job.Kind]func(*jobWork, context.Context) error{
 	job.Delete: (*jobWork).deleteStep, job.Merge: (*jobWork).mergeStep, job.Unmerge: (*jobWork).unmergeStep,
 	job.Regroup: (*jobWork).regroupStep, job.Export: (*jobWork).exportStep, job.Erase: (*jobWork).eraseStep,
-	job.Symbolicate: (*jobWork).symbolicateStep,
+	job.Symbolicate: (*jobWork).symbolicateStep, job.Update: (*jobWork).updateStep,
 }
 
 const (
@@ -89,9 +89,18 @@ func (st *Store) WorkJob(ctx context.Context, tools *JobTools, budget time.Durat
 		if err = w.step(ctx); err != nil || time.Now().After(until) {
 			break
 		}
-		sleep(ctx, min(2*time.Since(began), jobPauseMax)) // most of the time is others'
+		sleep(ctx, w.pause(time.Since(began)))
 	}
 	return !w.wait, w.release(ctx, err)
+}
+
+// pause is how long others go ahead after a chunk: most of the time is theirs, but for an update,
+// which somebody waits for.
+func (w *jobWork) pause(took time.Duration) time.Duration {
+	if w.Kind == job.Update {
+		return min(took/4, jobPauseMax)
+	}
+	return min(2*took, jobPauseMax)
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -3,8 +3,6 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,15 +42,20 @@ func (st *Store) MarkIssues(ctx context.Context, org, user int64, ids []int64, m
 	if err != nil {
 		return err
 	}
+	_, err = st.db.Exec(ctx, sqlMarkIssues, m.args(user, (&conditions{projects: projects}).projectIDs(), ids))
+	return translate(err, "mark %d issues", len(ids))
+}
+
+// args are those of sqlMarkIssues.
+func (m Mark) args(user int64, projects, ids []int64) pgx.StrictNamedArgs {
 	var reason *string
 	if m.Subscribed != nil {
 		reason = new("unknown")
 	} else if m.Bookmarked != nil && *m.Bookmarked {
 		m.Subscribed, reason = new(true), new(issue.ReasonBookmark)
 	}
-	_, err = st.db.Exec(ctx, sqlMarkIssues, pgx.StrictNamedArgs{"user": user, "projects": (&conditions{projects: projects}).projectIDs(), "ids": ids,
-		"seen": m.Seen, "bookmarked": m.Bookmarked, "subscribed": m.Subscribed, "reason": reason})
-	return translate(err, "mark %d issues", len(ids))
+	return pgx.StrictNamedArgs{"user": user, "projects": projects, "ids": ids,
+		"seen": m.Seen, "bookmarked": m.Bookmarked, "subscribed": m.Subscribed, "reason": reason}
 }
 
 const sqlBookmarked = `
@@ -67,21 +70,6 @@ func (st *Store) Bookmarked(ctx context.Context, projects, ids []int64, user int
 		marked[id] = true
 	}
 	return marked, translate(err, "read bookmarks")
-}
-
-// queueSubscriptions subscribes who changed an issue, and the member it is assigned to.
-func (r *IssueRow) queueSubscriptions(b *pgx.Batch, a issue.Action, acts []issue.Activity, user int64) {
-	if len(acts) == 0 {
-		return
-	}
-	if user != 0 && a.Status != nil {
-		queueSubscription(b, r.Project, r.ID, user, issue.ReasonStatus)
-	}
-	if number, isUser := strings.CutPrefix(r.Assignee, "user:"); a.Assignee != nil && isUser {
-		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
-			queueSubscription(b, r.Project, r.ID, n, issue.ReasonAssigned)
-		}
-	}
 }
 
 func queueSubscription(b *pgx.Batch, project, id, user int64, reason string) {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -121,7 +122,11 @@ func (s *Service) deleteIssues(w http.ResponseWriter, r *request) error {
 		if !q.Has("query") { // not everything by accident
 			return fault.New(fault.Invalid, "Name the issues to delete by id, or by a query.")
 		}
-		ids, err := s.selectIssues(r)
+		iq, err := s.issueQuery(r, time.Now())
+		if err != nil {
+			return err
+		}
+		ids, _, err := s.Store.IssueIDs(r.Context(), r.org(), iq) // the rest is there for the next request
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/httpx"
 	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/job"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
@@ -256,22 +258,28 @@ func (s *Service) updateIssue(w http.ResponseWriter, r *request) error {
 // change does the action, and names the field when its value is refused.
 func (s *Service) change(r *request, ids []int64, a issue.Action) ([]postgres.IssueRow, error) {
 	rows, err := s.Store.ChangeIssues(r.Context(), r.org(), ids, a, r.who.UserID())
+	return rows, refusedField(err)
+}
+
+// refusedField names the field of a change whose value is refused.
+func refusedField(err error) error {
 	if fault.KindOf(err) == fault.Invalid {
 		switch text := fault.Public(err); {
 		case strings.HasPrefix(text, "Cannot assign"):
-			return nil, fieldError{"assignedTo", text}
+			return fieldError{"assignedTo", text}
 		case strings.HasPrefix(text, "substatus"):
-			return nil, fieldError{"substatus", text}
+			return fieldError{"substatus", text}
 		case strings.HasPrefix(text, "Unable to find a release"):
-			return nil, detailError{"inRelease", text}
+			return detailError{"inRelease", text}
 		case strings.HasPrefix(text, "Unable to find the given commit"):
-			return nil, detailError{"inCommit", text}
+			return detailError{"inCommit", text}
 		}
 	}
-	return rows, err
+	return err
 }
 
-// updateIssues answers PUT of a list with what was changed, or 204 when nothing matched.
+// updateIssues answers PUT of a list with what was changed, or 204 when nothing matched; 202 when a
+// job changes them, since they are more than one request may change.
 func (s *Service) updateIssues(w http.ResponseWriter, r *request) error {
 	var u update
 	if err := readBody(w, r, &u); err != nil {
@@ -288,11 +296,17 @@ func (s *Service) updateIssues(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	ids, err := s.selectIssues(r)
+	q, err := s.issueQuery(r, time.Now())
 	if err != nil {
 		return err
 	}
-	if len(ids) == 0 {
+	ids, more, err := s.Store.IssueIDs(r.Context(), r.org(), q)
+	switch {
+	case err != nil:
+		return err
+	case more:
+		return s.updateMany(w, r, q, &u, a)
+	case len(ids) == 0:
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
@@ -326,26 +340,31 @@ func (s *Service) updateIssues(w http.ResponseWriter, r *request) error {
 	return ok(w, echo)
 }
 
-// selectIssues finds the issues that a bulk change is about, at most as many as one may name.
-func (s *Service) selectIssues(r *request) ([]int64, error) {
-	q, err := s.issueQuery(r, time.Now())
+// updateMany starts the jobs of a change that is about more issues than one request changes.
+func (s *Service) updateMany(w http.ResponseWriter, r *request, q postgres.IssueQuery, u *update, a issue.Action) error {
+	switch {
+	case q.IDs != nil:
+		return fault.New(fault.TooLarge, "at most %d issues are named at once", postgres.MaxChanged)
+	case a.Unless != 0:
+		return fieldError{"version", "Issues of one version are no more than " + strconv.Itoa(postgres.MaxChanged) + ": name them by id."}
+	case u.IsPublic != nil:
+		return fieldError{"isPublic", "At most " + strconv.Itoa(postgres.MaxChanged) + " issues are shared at once: narrow the search."}
+	}
+	c := job.Change{Action: a, Seen: u.HasSeen, Bookmarked: u.IsBookmarked, Subscribed: u.IsSubscribed, Reviewed: u.Inbox != nil && !*u.Inbox}
+	jobs, err := s.Store.StartUpdates(r.Context(), r.org(), q, c, r.who.UserID())
 	if err != nil {
-		return nil, err
+		return refusedField(err)
 	}
-	q.Cursor, q.Limit = "", maxPerPage
-	var ids []int64
-	for len(ids) < postgres.MaxChanged {
-		page, err := s.Store.ListIssues(r.Context(), r.org(), q)
-		if err != nil {
-			return nil, err
-		}
-		for i := range page.Rows {
-			ids = append(ids, page.Rows[i].ID)
-		}
-		if !page.HasNext {
-			break
-		}
-		q.Cursor = page.Next
+	if len(jobs) == 0 { // they were changed in between
+		w.WriteHeader(http.StatusNoContent)
+		return nil
 	}
-	return ids, nil
+	shapes, err := s.jobShapes(r, jobs)
+	if err != nil {
+		return err
+	}
+	r.audit.Target = "job " + strings.Join(jobIDs(jobs), ", ")
+	r.audit.Text = "All issues that the search " + strconv.Quote(q.Query.String()) + " finds."
+	w.Header().Set("Location", shapes[0]["url"].(string))
+	return httpx.JSON(w, http.StatusAccepted, object{"jobs": shapes})
 }

@@ -13,12 +13,16 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
-func jobShape(j job.Job) object {
+// jobShape is a job of a project of the caller's organization.
+func (s *Service) jobShape(r *request, slug string, j job.Job) object {
 	o := object{
-		"id": id(j.ID), "kind": j.Kind, "status": j.Status.String(), "done": j.Done, "total": j.Total, "result": j.Result, "problem": maybe(j.Problem),
+		"id": id(j.ID), "project": slug, "url": s.BaseURL + "/api/v1/projects/" + r.who.Organization.Slug + "/" + slug + "/jobs/" + id(j.ID) + "/", "query": nil, "kind": j.Kind, "status": j.Status.String(), "done": j.Done, "total": j.Total, "result": j.Result, "problem": maybe(j.Problem),
 		"cancelRequested": j.Cancel, "cancellable": !j.Status.Over() && j.Kind.Cancellable(), "issues": texts(j.Args.Issues), "target": nil,
 		"hashes": append([]string{}, j.Args.Hashes...), "user": maybe(j.Args.User), "discard": j.Args.Discard, "regroup": j.Args.Regroup, "createdBy": nil,
 		"dateCreated": utc(j.CreatedAt), "dateStarted": maybeTime(j.StartedAt), "dateFinished": maybeTime(j.FinishedAt),
+	}
+	if j.Args.Update != nil {
+		o["query"] = j.Args.Update.Query
 	}
 	if j.Args.Target != 0 {
 		o["target"] = id(j.Args.Target)
@@ -27,6 +31,44 @@ func jobShape(j job.Job) object {
 		o["createdBy"] = id(j.CreatedBy)
 	}
 	return o
+}
+
+// jobShapes are jobs of any of the organization's projects that the caller sees.
+func (s *Service) jobShapes(r *request, list []job.Job) ([]object, error) {
+	projects, err := s.Store.Projects(r.Context(), r.org())
+	if err != nil {
+		return nil, err
+	}
+	slugs := make(map[int64]string, len(projects))
+	for _, p := range projects {
+		slugs[p.ID] = p.Slug
+	}
+	out := make([]object, 0, len(list))
+	for _, j := range list {
+		if slug, seen := slugs[j.Project]; seen {
+			out = append(out, s.jobShape(r, slug, j))
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) answerJob(w http.ResponseWriter, r *request, status int, j job.Job) error {
+	shapes, err := s.jobShapes(r, []job.Job{j})
+	if err != nil {
+		return err
+	}
+	if len(shapes) == 0 {
+		return errNotFound()
+	}
+	return httpx.JSON(w, status, shapes[0])
+}
+
+func jobIDs(list []job.Job) []string {
+	ids := make([]int64, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	return texts(ids)
 }
 
 func texts(ids []int64) []string {
@@ -40,29 +82,58 @@ func texts(ids []int64) []string {
 // jobs answers GET /api/v1/projects/{org}/{project}/jobs/, newest first; before names a job that
 // the page begins after.
 func (s *Service) jobs(w http.ResponseWriter, r *request) error {
-	p, err := s.projectID(r)
+	p, err := s.Store.Project(r.Context(), r.org(), r.PathValue("project"))
 	if err != nil {
 		return err
 	}
-	limit, err := perPage(r)
+	before, limit, err := jobPage(r)
 	if err != nil {
 		return err
 	}
-	before := int64(0)
-	if text := r.URL.Query().Get("before"); text != "" {
-		if before, err = strconv.ParseInt(text, 10, 64); err != nil {
-			return fieldError{"before", "Not the id of a job."}
-		}
-	}
-	list, err := s.Store.Jobs(r.Context(), p, before, limit)
+	list, err := s.Store.Jobs(r.Context(), []int64{p.ID}, before, limit)
 	if err != nil {
 		return err
 	}
 	out := make([]object, len(list))
 	for i, j := range list {
-		out[i] = jobShape(j)
+		out[i] = s.jobShape(r, p.Slug, j)
 	}
 	return ok(w, out)
+}
+
+// organizationJobs answers GET /api/v1/organizations/{org}/jobs/: the same of all projects that the
+// caller sees, or of those that the parameter project names.
+func (s *Service) organizationJobs(w http.ResponseWriter, r *request) error {
+	projects, err := s.selectedProjects(r)
+	if err != nil {
+		return err
+	}
+	before, limit, err := jobPage(r)
+	if err != nil {
+		return err
+	}
+	list, err := s.Store.Jobs(r.Context(), projectIDs(projects), before, limit)
+	if err != nil {
+		return err
+	}
+	out, err := s.jobShapes(r, list)
+	if err != nil {
+		return err
+	}
+	return ok(w, out)
+}
+
+// jobPage reads which part of a list of jobs is asked for.
+func jobPage(r *request) (before int64, limit int, err error) {
+	if limit, err = perPage(r); err != nil {
+		return 0, 0, err
+	}
+	if text := r.URL.Query().Get("before"); text != "" {
+		if before, err = strconv.ParseInt(text, 10, 64); err != nil {
+			err = fieldError{"before", "Not the id of a job."}
+		}
+	}
+	return before, limit, err
 }
 
 // jobBody starts a job.
@@ -102,7 +173,7 @@ func (s *Service) startJob(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return httpx.JSON(w, http.StatusCreated, jobShape(j))
+	return s.answerJob(w, r, http.StatusCreated, j)
 }
 
 // issuesOfProject reads ids of issues, which must be the project's.
@@ -151,7 +222,7 @@ func (s *Service) job(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return ok(w, jobShape(j))
+	return s.answerJob(w, r, http.StatusOK, j)
 }
 
 // cancelJob answers POST …/jobs/{id}/cancel/.
@@ -164,7 +235,7 @@ func (s *Service) cancelJob(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return ok(w, jobShape(j))
+	return s.answerJob(w, r, http.StatusOK, j)
 }
 
 // downloadExport answers GET …/jobs/{id}/download/ with lines of JSON, compressed by gzip.

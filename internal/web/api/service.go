@@ -238,6 +238,7 @@ func (s *Service) routes() []route {
 		{post, ours + "grouping/preview/", readProject, false, s.groupingPreview},
 		{get, ours + "retention/", readProject, false, s.retention},
 		{put, ours + "retention/", writeProject, false, s.putRetention},
+		{get, "/api/v1/organizations/{org}/jobs/", readEvents, false, s.organizationJobs},
 		{get, ours + "jobs/", readEvents, false, s.jobs},
 		{post, ours + "jobs/", adminEvents, false, s.startJob},
 		{get, ours + "jobs/{id}/", readEvents, false, s.job},

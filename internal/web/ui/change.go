@@ -9,7 +9,9 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/job"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/web/audit"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
 
@@ -41,7 +43,7 @@ func (u *UI) changeIssues(v *visit) error {
 	if v.r.PostForm.Has("undo") {
 		return u.takeBack(v, back)
 	}
-	ids, rest, err := u.chosenIssues(v)
+	ids, of, err := u.chosenIssues(v)
 	if err != nil {
 		return err
 	}
@@ -74,6 +76,9 @@ func (u *UI) changeIssues(v *visit) error {
 	if deed, known := deeds[v.r.PostFormValue("do")]; known {
 		done = deed.done
 	}
+	if of != nil {
+		return u.changeMany(v, *of, action, done, back)
+	}
 	action.Single = len(ids) == 1
 	changed, err := u.Store.ChangeIssues(v.r.Context(), v.principal.Organization.ID, ids, action, v.principal.UserID())
 	if fault.KindOf(err) == fault.Invalid && err != nil {
@@ -85,35 +90,57 @@ func (u *UI) changeIssues(v *visit) error {
 	}
 	n := u.told(v, len(ids), len(changed), alreadySo(before, changed), strings.TrimSuffix(done, "."))
 	n.Undo = v.undoOf(changed, back)
-	if rest {
-		n.Text += fmt.Sprintf(" There are more: at most %d are changed at once, so do it again for the rest.", postgres.MaxChanged)
-	}
 	v.notify(n)
 	return v.redirect(back)
 }
 
-// chosenIssues are the issues that a form names: by id, or all that its search finds, up to
-// postgres.MaxChanged; rest says that there are more.
-func (u *UI) chosenIssues(v *visit) (ids []int64, rest bool, err error) {
+// changeMany changes all issues that a search finds by jobs, since they are more than one request
+// changes, and leads to where their progress is.
+func (u *UI) changeMany(v *visit, of postgres.IssueQuery, action issue.Action, done, back string) error {
+	org := v.principal.Organization
+	jobs, err := u.Store.StartUpdates(v.r.Context(), org.ID, of, job.Change{Action: action}, v.principal.UserID())
+	if text, _, ok := turnedDown(err); ok && err != nil {
+		v.notify(view.Notice{Text: text, Bad: true})
+		return v.redirect(back)
+	}
+	if err != nil {
+		return err
+	}
+	n := view.Notice{Text: done + " More than " + view.Long(postgres.MaxChanged) + " issues go on in the background.", More: &view.Link{Label: "Progress", Href: v.orgPath("/settings/jobs")}}
+	if len(jobs) == 0 {
+		n = view.Notice{Text: "They are no longer there.", Bad: true}
+	}
+	v.note = audit.Note{Event: "issue.update", Data: map[string]any{"query": of.Query.String(), "jobs": len(jobs)}}
+	v.notify(n)
+	return v.redirect(back)
+}
+
+// chosenIssues are the issues that a form names: by id, or all that its search finds. They are the
+// first postgres.MaxChanged of those of the search in of when there are more.
+func (u *UI) chosenIssues(v *visit) (ids []int64, of *postgres.IssueQuery, err error) {
 	if v.r.PostFormValue("all") != "1" {
 		ids, err = selected(v.r.PostForm["id"])
-		return ids, false, err
+		return ids, nil, err
 	}
 	back, err := url.Parse(localOr(v.r.PostFormValue("back"), ""))
 	if err != nil {
-		return nil, false, fault.New(fault.Invalid, "The form does not say which list it means.")
+		return nil, nil, fault.New(fault.Invalid, "The form does not say which list it means.")
 	}
-	of := *v
+	there := *v
 	r := *v.r
-	r.URL, of.r = back, &r
-	if of.filters, err = u.readFilters(v, back.Query()); err != nil {
-		return nil, false, err
+	r.URL, there.r = back, &r
+	if there.filters, err = u.readFilters(v, back.Query()); err != nil {
+		return nil, nil, err
 	}
-	_, iq, err := of.listQuery()
+	_, iq, err := there.listQuery()
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	return u.Store.IssueIDs(v.r.Context(), v.principal.Organization.ID, iq)
+	ids, more, err := u.Store.IssueIDs(v.r.Context(), v.principal.Organization.ID, iq)
+	if more {
+		of = &iq
+	}
+	return ids, of, err
 }
 
 // alreadySo counts the issues that the change left as they were.

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"sort"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/job"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/project"
@@ -23,6 +25,7 @@ const jobsPerPage = 30
 var jobWords = map[job.Kind]string{
 	job.Delete: "Delete issues", job.Merge: "Merge issues", job.Unmerge: "Take an issue apart", job.Regroup: "Group stored events anew",
 	job.Export: "Export events", job.Erase: "Erase a user", job.Symbolicate: "Resolve stored events",
+	job.Update: "Change issues",
 }
 
 // jobs lists the work on a project that outgrows one request, newest first.
@@ -35,33 +38,67 @@ func (u *UI) jobs(v *visit) error {
 }
 
 func (u *UI) drawJobs(v *visit, p project.Project, status int, problem string) error {
+	page := view.JobsPage{SettingsHead: u.projectHead(v, p, "jobs"), Problem: problem, MayStart: v.principal.Scopes.Has(account.EventAdmin)}
+	if err := u.listJobs(v, &page, []project.Project{p}, page.Action); err != nil {
+		return err
+	}
+	return v.projectSettings(status, &page.SettingsHead, "Jobs", func(pg view.Page) component { return view.Jobs(pg, page) })
+}
+
+// orgJobs lists such work on all projects that the reader sees.
+func (u *UI) orgJobs(v *visit) error {
+	if err := v.principal.Require(account.EventRead); err != nil {
+		return err
+	}
+	projects, err := u.Store.Projects(v.r.Context(), v.principal.Organization.ID)
+	if err != nil {
+		return err
+	}
+	page := view.JobsPage{MayStart: v.principal.Scopes.Has(account.EventAdmin)}
+	if err := u.listJobs(v, &page, projects, v.orgPath("/settings/jobs")); err != nil {
+		return err
+	}
+	for i := range page.Jobs {
+		j := &page.Jobs[i]
+		j.Project = strings.TrimSuffix(strings.TrimPrefix(j.Form, v.orgPath("/projects/")), "/jobs")
+	}
+	return v.settingsPage(http.StatusOK, "Jobs", func(p view.Page) component { return view.OrgJobs(p, page) })
+}
+
+// listJobs fills a page, which is at an address, with the jobs of projects.
+func (u *UI) listJobs(v *visit, page *view.JobsPage, projects []project.Project, at string) error {
 	before, err := strconv.ParseInt("0"+v.r.URL.Query().Get("before"), 10, 64)
 	if err != nil {
 		before = 0
 	}
-	list, err := u.Store.Jobs(v.r.Context(), p.ID, before, jobsPerPage+1)
+	ids, slugs := make([]int64, len(projects)), make(map[int64]string, len(projects))
+	for i, p := range projects {
+		ids[i], slugs[p.ID] = p.ID, p.Slug
+	}
+	list, err := u.Store.Jobs(v.r.Context(), ids, before, jobsPerPage+1)
 	if err != nil {
 		return err
 	}
-	people, err := u.Store.Members(v.r.Context(), p.OrganizationID)
+	people, err := u.Store.Members(v.r.Context(), v.principal.Organization.ID)
 	if err != nil {
 		return err
 	}
-	page := view.JobsPage{SettingsHead: u.projectHead(v, p, "jobs"), Problem: problem, MayStart: v.principal.Scopes.Has(account.EventAdmin)}
-	page.Here = page.Action
+	page.Here = at
 	if len(list) > jobsPerPage {
 		list = list[:jobsPerPage]
-		page.Older = page.Action + "?before=" + strconv.FormatInt(list[jobsPerPage-1].ID, 10)
+		page.Older = at + "?before=" + strconv.FormatInt(list[jobsPerPage-1].ID, 10)
 	}
 	if before != 0 {
-		page.Newer, page.Here = page.Action, page.Action+"?before="+strconv.FormatInt(before, 10)
+		page.Newer, page.Here = at, at+"?before="+strconv.FormatInt(before, 10)
 	}
 	for i := range list {
-		line := jobLine(&list[i], people, v.principal.Organization.Slug, p.Slug)
+		slug := slugs[list[i].Project]
+		line := jobLine(&list[i], people, v.principal.Organization.Slug, slug)
+		line.Form = v.orgPath("/projects/" + slug + "/jobs")
 		page.Going = page.Going || line.Going
 		page.Jobs = append(page.Jobs, line)
 	}
-	return v.projectSettings(status, &page.SettingsHead, "Jobs", func(pg view.Page) component { return view.Jobs(pg, page) })
+	return nil
 }
 
 // jobLine is a job as its page shows it.
@@ -82,6 +119,8 @@ func jobLine(j *job.Job, people members, org, slug string) view.JobLine {
 		l.FinishedAt = *j.FinishedAt
 	}
 	switch n := len(j.Args.Issues); {
+	case j.Args.Update != nil:
+		l.Name, l.About = changeName(&j.Args.Update.Action), cmp.Or(j.Args.Update.Query, "all issues")
 	case j.Args.User != "":
 		l.About = j.Args.User
 	case n == 1:
@@ -99,6 +138,21 @@ func jobLine(j *job.Job, people members, org, slug string) view.JobLine {
 	}
 	l.Result = resultWords(j.Result)
 	return l
+}
+
+// changeName says what an update does to issues.
+func changeName(a *issue.Action) string {
+	switch {
+	case a.Status != nil:
+		return map[issue.Status]string{issue.Resolved: "Resolve issues", issue.Archived: "Archive issues", issue.Unresolved: "Reopen issues"}[*a.Status]
+	case a.Priority != nil:
+		return "Set the priority of issues"
+	case a.Assignee != nil && *a.Assignee == "":
+		return "Unassign issues"
+	case a.Assignee != nil:
+		return "Assign issues"
+	}
+	return jobWords[job.Update]
 }
 
 // resultWords are what came of a job: "events 12, issues 3".

@@ -225,6 +225,7 @@ func (u *UI) routes() http.Handler {
 		r.Post("/settings/tokens", u.page(u.changeOrgTokens))
 		r.Get("/settings/sso", u.page(u.sso))
 		r.Post("/settings/sso", u.page(u.changeSSO))
+		r.Get("/settings/jobs", u.page(u.orgJobs))
 		r.Get("/settings/audit", u.page(u.auditLog))
 	})
 	// Addresses that Sentry's clients and people's notes contain.

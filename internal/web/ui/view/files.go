@@ -91,6 +91,7 @@ type JobsPage struct {
 // JobLine is one job.
 type JobLine struct {
 	ID, Name, About, State, Who string
+	Project, Form               string // whose it is, where it is not told otherwise, and the address of its jobs
 	Done, Total                 int64
 	Going, Cancellable          bool
 	Problem, Result, Download   string

@@ -8,7 +8,7 @@ type SettingsTab struct{ ID, Label, Path string }
 // OrgTabs are the pages of an organization's settings, in order; each is below /o/{org}/settings.
 var OrgTabs = []SettingsTab{
 	{"general", "General", ""}, {"members", "Members", "/members"}, {"teams", "Teams", "/teams"}, {"tokens", "Tokens", "/tokens"},
-	{"sso", "Single sign-on", "/sso"}, {"audit", "Audit log", "/audit"},
+	{"sso", "Single sign-on", "/sso"}, {"jobs", "Jobs", "/jobs"}, {"audit", "Audit log", "/audit"},
 }
 
 // AccountTabs are the pages about the reader, each below /account.
