@@ -13,9 +13,10 @@ import (
 
 // lanes steps through the lanes that have queued deliveries, one index probe each; heads takes the
 // next few of each lane, those in hand included, so that a lane never has more in hand than that and
-// a long queue of one costs the others nothing. A lane whose breaker is open has no heads, one that
-// failed often has one. A lane's turn comes by what it has in hand: destinations that answer are not
-// kept waiting by older queues of those that hang.
+// a long queue of one costs the others nothing. A lane that is paused or whose breaker is open has no
+// heads, one that failed often has one. A lane's turn comes by what it has in hand: destinations that
+// answer are not kept waiting by older queues of those that hang. Heads are locked one by one by
+// their key: a join would read the whole table once there is no telling how many they are.
 const sqlClaimDeliveries = `
 	with recursive lanes as (
 		(select lane from deliveries where state = 0 order by lane limit 1)
@@ -23,7 +24,7 @@ const sqlClaimDeliveries = `
 		select (select d.lane from deliveries d where d.state = 0 and d.lane > l.lane order by d.lane limit 1)
 		from lanes l where l.lane is not null
 	), heads as (
-		select h.project_id, h.id, h.next_attempt_at, h.leased_until,
+		select h.project_id, h.id, h.next_attempt_at, h.leased_until, coalesce(a.failures, 0) as failures,
 			row_number() over (partition by l.lane order by h.next_attempt_at, h.id) as turn
 		from lanes l left join alert_lanes a on a.lane = l.lane
 		cross join lateral (
@@ -31,15 +32,17 @@ const sqlClaimDeliveries = `
 			from deliveries d
 			where d.state = 0 and d.lane = l.lane and d.next_attempt_at <= now()
 			order by d.next_attempt_at, d.id
-			limit case when a.is_paused or a.open_until > now() then 0 when a.failures >= @break_after then 1 else @per_lane::integer end) h
-		where l.lane is not null
+			limit @per_lane::integer) h
+		where l.lane is not null and not coalesce(a.is_paused or a.open_until > now(), false)
 	), due as (
-		select d.project_id, d.id
-		from deliveries d join heads h on d.project_id = h.project_id and d.id = h.id
-		where h.leased_until is null or h.leased_until <= now()
-		order by h.turn, h.next_attempt_at, h.id
+		select h.project_id, h.id
+		from (
+			select project_id, id from heads
+			where (turn = 1 or failures < @break_after) and (leased_until is null or leased_until <= now())
+			order by turn, next_attempt_at, id) h
+		cross join lateral (
+			select from deliveries d where d.project_id = h.project_id and d.id = h.id for update skip locked) d
 		limit @limit
-		for update of d skip locked
 	), taken as (
 		update deliveries d set leased_until = now() + @lease::interval, leased_by = @holder, attempts = d.attempts + 1
 		from due

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -400,5 +401,44 @@ func TestAHolderTakesBackItsOwnOnly(t *testing.T) {
 	}
 	if jobs := claim(t, st, 10, 1, time.Hour); len(jobs) != 1 || jobs[0].Lane != "a" || jobs[0].AttemptCount != 2 {
 		t.Errorf("want the one that I had, got %+v", jobs)
+	}
+}
+
+// TestClaimingStepsThroughIndexes: a log of many deliveries must not be read whole for each claim,
+// however the planner guesses.
+func TestClaimingStepsThroughIndexes(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	execute(t, url, `insert into deliveries (project_id, id, rule_id, change_id, action, channel, target, lane, state, next_attempt_at)
+		select 1, n, 1, n, 0, 'webhook', 'a', 'a', case when n % 2 = 0 then 0 else 1 end, now() from generate_series(1, 20000) n`, "analyze deliveries")
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	sql, args, err := pgx.NamedArgs{"limit": "64", "per_lane": "1", "lease": "'30 s'", "holder": "'me'", "break_after": "5"}.
+		RewriteQuery(t.Context(), conn, statements(t)["sqlClaimDeliveries"], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make([]string, len(args))
+	for i := range args {
+		values[i] = args[i].(string)
+	}
+	if _, err := conn.Exec(t.Context(), "prepare claim as "+sql); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		if _, err := conn.Exec(t.Context(), "set plan_cache_mode = "+mode); err != nil {
+			t.Fatal(err)
+		}
+		rows, _ := conn.Query(t.Context(), "explain execute claim("+strings.Join(values, ", ")+")", pgx.QueryExecModeSimpleProtocol)
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(plan, "\n"); strings.Contains(text, "Seq Scan on deliveries") {
+			t.Errorf("%s reads the whole log:\n%s", mode, text)
+		}
 	}
 }
