@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/quota"
+	"github.com/tocsin-dev/tocsin/internal/testkit/fleet"
 )
 
 // ingestLoad is what ingest alone did, with a NATS server that syncs every message and nobody to
@@ -41,8 +41,8 @@ const (
 // pair is an ingest program and a NATS server, as processes of their own, without a database.
 type pair struct {
 	dir, bin, address string
-	nats              *broker
-	ingest            *exec.Cmd
+	nats              *fleet.Broker
+	ingest            *fleet.Program
 }
 
 // measureIngest loads ingest alone, kills it and NATS, and counts what the queue has.
@@ -62,7 +62,7 @@ func measureIngest(ctx context.Context, o options) (l ingestLoad, err error) {
 		return l, err
 	}
 	before := p.cpu()
-	peak := watchRSS(p.ingest.Process.Pid)
+	peak := watchRSS(p.ingest.PID())
 	res, err := to.run(ctx, list, o.connections, time.Duration(o.seconds)*time.Second, 0)
 	if err != nil {
 		return l, err
@@ -83,9 +83,9 @@ func measureIngest(ctx context.Context, o options) (l ingestLoad, err error) {
 		let += int64(res.Accepted) // the quota lets one pass
 		*cpu = 1000 * (p.cpu() - before) / float64(res.Refused)
 	}
-	kill(p.ingest)
-	kill(p.nats.cmd)
-	if err := p.nats.start(ctx); err != nil {
+	p.ingest.Kill()
+	p.nats.Kill()
+	if err := errors.Join(p.nats.Start(), p.nats.Ready(ctx)); err != nil {
 		return l, err
 	}
 	queued, err := p.queued(ctx, let)
@@ -95,13 +95,13 @@ func measureIngest(ctx context.Context, o options) (l ingestLoad, err error) {
 
 func (p *pair) start(ctx context.Context) error {
 	var err error
-	if p.address, err = freeAddress(); err != nil {
+	if p.address, err = fleet.FreeAddress(); err != nil {
 		return err
 	}
-	if p.nats, err = newBroker(ctx, p.bin, p.dir); err != nil {
+	if p.nats, err = fleet.NewBroker(ctx, p.bin, p.dir); err != nil {
 		return err
 	}
-	admin, err := bus.ConnectAdmin(p.nats.url(bus.Admin))
+	admin, err := bus.ConnectAdmin(p.nats.URL(bus.Admin))
 	if err != nil {
 		return err
 	}
@@ -112,11 +112,11 @@ func (p *pair) start(ctx context.Context) error {
 	if err := p.tellProject(ctx); err != nil {
 		return err
 	}
-	p.ingest, err = launch(p.dir, filepath.Join(p.bin, "ingest"), "--listen", p.address, "--nats-url", p.nats.url("ingest"), "--data", filepath.Join(p.dir, "data"))
-	if err != nil {
+	p.ingest = fleet.NewProgram(p.dir, filepath.Join(p.bin, "ingest"), "--listen", p.address, "--nats-url", p.nats.URL("ingest"), "--data", filepath.Join(p.dir, "data"))
+	if err := p.ingest.Start(); err != nil {
 		return err
 	}
-	return healthy(ctx, p.address)
+	return fleet.Await(ctx, time.Minute, func() error { return fleet.Healthy(ctx, p.address) })
 }
 
 // tellProject makes project 1 known, with a key that may send all it likes and one whose limit one
@@ -168,46 +168,20 @@ func (p *pair) queued(ctx context.Context, want int64) (int64, error) {
 const quietQueue = 20 * time.Second
 
 func (p *pair) connect(ctx context.Context, service string) (*bus.Conn, error) {
-	return bus.Connect(ctx, bus.Options{Service: service, Graph: bindings.Graph(), URL: p.nats.url(service)})
+	return bus.Connect(ctx, bus.Options{Service: service, Graph: bindings.Graph(), URL: p.nats.URL(service)})
 }
 
 // cpu is the CPU seconds that both programs have used.
 func (p *pair) cpu() float64 {
-	return measure(p.ingest.Process.Pid).own + measure(p.nats.cmd.Process.Pid).own
+	return measure(p.ingest.PID()).own + measure(p.nats.PID()).own
 }
 
 func (p *pair) close() {
-	kill(p.ingest)
+	p.ingest.Kill()
 	if p.nats != nil {
-		kill(p.nats.cmd)
+		p.nats.Kill()
 	}
 	_ = os.RemoveAll(p.dir)
-}
-
-func freeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
-}
-
-// retry calls f until it succeeds.
-func retry(ctx context.Context, limit time.Duration, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }
 
 // lines are the rows of the report.

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/testkit/fleet"
 )
 
 // installation is a running tocsin with a data folder of its own.
@@ -53,7 +55,7 @@ func start(ctx context.Context, o options, data string) (*installation, error) {
 		}
 		in.data = dir
 	}
-	address, err := freeAddress()
+	address, err := fleet.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +103,7 @@ func (in *installation) await(ctx context.Context, limit time.Duration, f func()
 		case <-ctx.Done():
 		}
 	}()
-	if err := retry(ctx, limit, f); err != nil {
+	if err := fleet.Await(ctx, limit, f); err != nil {
 		return cmp.Or(context.Cause(ctx), err)
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/testkit/fleet"
 )
 
 // options are the command line.
@@ -33,11 +35,7 @@ type options struct {
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == natsRole {
-		if err := serveNATS(os.Args[2]); err != nil {
-			fmt.Fprintln(os.Stderr, "nats-server:", err)
-			os.Exit(1)
-		}
+	if fleet.ServeBroker() {
 		return
 	}
 	var o options

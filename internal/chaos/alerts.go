@@ -172,7 +172,7 @@ func killedAlerting(ctx context.Context, w *world, rng *rand.Rand) error {
 	go func() { sending <- w.news(ctx, rng, w.o.alerts) }()
 	for kill := range w.o.alertKills {
 		next := (kill + 1) * w.o.alerts / (w.o.alertKills + 1)
-		if err := await(ctx, patience, func() error {
+		if err := w.await(ctx, patience, func() error {
 			if told, _, _ := s.told(); told < next {
 				return fmt.Errorf("%d of %d alerts came", told, next)
 			}
@@ -203,7 +203,7 @@ func killedAlerting(ctx context.Context, w *world, rng *rand.Rand) error {
 
 // allTold waits until the sink was told n things and the log has nothing more to send there.
 func (w *world) allTold(ctx context.Context, s *sink, n int) error {
-	return await(ctx, patience, func() error {
+	return w.await(ctx, patience, func() error {
 		told, _, _ := s.told()
 		var waiting int
 		if err := w.db.QueryRow(ctx, "select count(*) from deliveries where state = 0 and target = $1", s.URL).Scan(&waiting); err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/testkit/fleet"
 )
 
 // fault is one way to break the world. Run returns when it is healed again.
@@ -18,45 +20,51 @@ type fault struct {
 	// so they are not lost, but only these faults excuse it.
 	refuses bool
 	long    bool // left out of the short set
+	// alone asks for a world of its own, made so.
+	alone func(*fleet.Options)
 }
 
-// hold is how long a fault lasts.
+// hold is how long a fault lasts: a part of the time, and on a machine that is too busy to send in it
+// until some of the events of that time were answered.
 func (w *world) hold(ctx context.Context, part float64) {
+	sent := w.load.sent.Load() + int64(part*w.o.hold.Seconds()*float64(w.load.rate.Load())/4)
 	select {
 	case <-ctx.Done():
 	case <-time.After(time.Duration(part * float64(w.o.hold))):
 	}
+	_ = fleet.Await(ctx, time.Minute, func() error { // the check tells what it means when nothing is sent
+		if n := w.load.sent.Load(); n < sent {
+			return fmt.Errorf("%d of %d events are sent", n, sent)
+		}
+		return nil
+	})
 }
 
 func faults() []fault {
 	list := []fault{
-		{"F01", "kill -9 ingest", killed("ingest"), true, false},
-		{"F02", "kill -9 processor", killed("processor"), false, false},
-		{"F02c", "answer to a commit cut off", cutCommits, false, false},
-		{"F03", "kill -9 notifier", killed("notifier"), false, false},
-		{"F03a", "kill -9 notifier while alerts go out", killedAlerting, false, true},
-		{"F05", "1 of 10 destinations hangs", hanging, false, true},
-		{"L01", "1,000 rules under load", manyRuled, false, true},
-		{"F04", "kill -9 web", killed("web"), false, true},
-		{"F06", "kill -9 NATS", killed("nats"), false, false},
-		{"F07", "NATS hangs (SIGSTOP)", stopped("nats"), false, false},
-		{"F11", "Postgres killed", func(ctx context.Context, w *world, _ *rand.Rand) error {
-			err := w.killPostgres()
-			w.hold(ctx, 1)
-			return err
-		}, false, false},
-		{"F12", "Postgres away", away("-postgres"), false, false},
-		{"F14", "Postgres 50 ms slower each way", slow("-postgres", 50*time.Millisecond, 0), false, false},
-		{"F19", "processor at a tenth of its speed", throttled, false, true},
-		{"F20", "unparsable event, 1 in 20", poisoned, false, false},
-		{"F22", "every event 8 times at once", repeated, false, false},
-		{"F28", "links of 20 KB/s and 20 ms", slow("processor-", 20*time.Millisecond, 20_000), false, true},
-		{"F33", "ten times the load", surge, true, false},
-		{"F34", "one hot issue", hot, false, true},
-		{"F36", "rolling restart (SIGTERM)", rolling, true, false},
+		{id: "F01", name: "kill -9 ingest", run: killed("ingest"), refuses: true},
+		{id: "F02", name: "kill -9 processor", run: killed("processor")},
+		{id: "F02c", name: "answer to a commit cut off", run: cutCommits},
+		{id: "F03", name: "kill -9 notifier", run: killed("notifier")},
+		{id: "F03a", name: "kill -9 notifier while alerts go out", run: killedAlerting, long: true},
+		{id: "F05", name: "1 of 10 destinations hangs", run: hanging, long: true},
+		{id: "L01", name: "1,000 rules under load", run: manyRuled, long: true},
+		{id: "F04", name: "kill -9 web", run: killed("web")},
+		{id: "F06", name: "kill -9 NATS", run: killed("nats")},
+		{id: "F07", name: "NATS hangs (SIGSTOP)", run: stopped("nats")},
+		{id: "F11", name: "kill -9 Postgres", run: killedPostgres},
+		{id: "F12", name: "Postgres away", run: away("-postgres")},
+		{id: "F14", name: "Postgres 50 ms slower each way", run: slow("-postgres", 50*time.Millisecond, 0)},
+		{id: "F19", name: "processor at a tenth of its speed", run: throttled, long: true},
+		{id: "F20", name: "unparsable event, 1 in 20", run: poisoned},
+		{id: "F22", name: "every event 8 times at once", run: repeated},
+		{id: "F28", name: "links of 20 KB/s and 20 ms", run: slow("processor-", 20*time.Millisecond, 20_000), long: true},
+		{id: "F33", name: "ten times the load", run: surge, refuses: true},
+		{id: "F34", name: "one hot issue", run: hot, long: true},
+		{id: "F36", name: "rolling restart (SIGTERM)", run: rolling, refuses: true},
 	}
 	for _, pair := range []string{"ingest-nats", "processor-nats", "processor-postgres", "notifier-nats", "web-postgres"} {
-		list = append(list, fault{"F27", "partition " + strings.Replace(pair, "-", " ↔ ", 1), partition(pair), false, pair[0] == 'n' || pair[0] == 'w'})
+		list = append(list, fault{id: "F27", name: "partition " + strings.Replace(pair, "-", " ↔ ", 1), run: partition(pair), long: pair[0] == 'n' || pair[0] == 'w'})
 	}
 	return list
 }
@@ -76,13 +84,20 @@ func killed(name string) action {
 				return err
 			}
 			if name != "nats" {
-				if err := w.ready(ctx, name); err != nil {
+				if err := w.Ready(ctx, name); err != nil {
 					return err
 				}
 			}
 		}
 		return nil
 	}
+}
+
+// killedPostgres kills the whole cluster, which its supervisor starts again.
+func killedPostgres(ctx context.Context, w *world, _ *rand.Rand) error {
+	err := w.KillPostgres()
+	w.hold(ctx, 1)
+	return err
 }
 
 func stopped(name string) action {
@@ -105,8 +120,8 @@ func throttled(ctx context.Context, w *world, _ *rand.Rand) error {
 	return nil
 }
 
-func (w *world) each(part string, f func(*proxy)) {
-	for name, l := range w.links {
+func (w *world) each(part string, f func(*fleet.Proxy)) {
+	for name, l := range w.Links {
 		if strings.Contains(name, part) {
 			f(l)
 		}
@@ -116,9 +131,9 @@ func (w *world) each(part string, f func(*proxy)) {
 // away cuts every link of a kind and lets none be made.
 func away(part string) action {
 	return func(ctx context.Context, w *world, _ *rand.Rand) error {
-		w.each(part, func(l *proxy) { l.silent.Store(true); l.reset() })
+		w.each(part, func(l *fleet.Proxy) { l.Silent.Store(true); l.Reset() })
 		w.hold(ctx, 1)
-		w.each(part, (*proxy).heal)
+		w.each(part, (*fleet.Proxy).Heal)
 		return nil
 	}
 }
@@ -126,18 +141,18 @@ func away(part string) action {
 // partition makes one link silent without closing it, as a firewall that forgot a connection does.
 func partition(pair string) action {
 	return func(ctx context.Context, w *world, _ *rand.Rand) error {
-		w.links[pair].silent.Store(true)
+		w.Links[pair].Silent.Store(true)
 		w.hold(ctx, 1.5)
-		w.links[pair].heal()
+		w.Links[pair].Heal()
 		return nil
 	}
 }
 
 func slow(part string, latency time.Duration, rate int64) action {
 	return func(ctx context.Context, w *world, _ *rand.Rand) error {
-		w.each(part, func(l *proxy) { l.latency.Store(int64(latency)); l.rate.Store(rate) })
+		w.each(part, func(l *fleet.Proxy) { l.Latency.Store(int64(latency)); l.Rate.Store(rate) })
 		w.hold(ctx, 1)
-		w.each(part, (*proxy).heal)
+		w.each(part, (*fleet.Proxy).Heal)
 		return nil
 	}
 }
@@ -145,12 +160,12 @@ func slow(part string, latency time.Duration, rate int64) action {
 // cutCommits cuts the processor's connection when a commit is answered, several times: it does not
 // learn that it committed, and must not count anything twice.
 func cutCommits(ctx context.Context, w *world, rng *rand.Rand) error {
-	link := w.links["processor-postgres"]
+	link := w.Links["processor-postgres"]
 	for range 3 * w.o.kills {
-		link.cutAt.Store(1 + rng.Int64N(5))
+		link.CutAt.Store(1 + rng.Int64N(5))
 		w.hold(ctx, 0.15)
 	}
-	link.heal()
+	link.Heal()
 	return nil
 }
 
@@ -165,8 +180,8 @@ func poisoned(ctx context.Context, w *world, rng *rand.Rand) error {
 		}
 		w.hold(ctx, 0.05)
 	}
-	return await(ctx, 30*time.Second, func() error {
-		out, err := w.run(ctx, "dlq", "list", "--url", w.URL, "--token", w.AuthToken)
+	return w.await(ctx, 30*time.Second, func() error {
+		out, err := w.Tocsin(ctx, "dlq", "list", "--url", w.URL, "--token", w.AuthToken)
 		if err == nil && !slices.Contains(strings.Fields(string(out)), fmt.Sprint(poison)) {
 			err = fmt.Errorf("dlq list prints %s", out)
 		}
@@ -198,17 +213,17 @@ func hot(ctx context.Context, w *world, _ *rand.Rand) error {
 
 // rolling ends every program in order and starts it again, one after the other.
 func rolling(ctx context.Context, w *world, _ *rand.Rand) error {
-	for _, s := range services {
+	for _, s := range fleet.Services {
 		w.signal(s, syscall.SIGTERM)
 		select {
-		case <-w.programs[s].done:
+		case <-w.Programs[s].Done():
 		case <-time.After(12 * time.Second):
 			return fmt.Errorf("%s did not end within 12 s of SIGTERM", s)
 		}
 		if err := w.start(s); err != nil {
 			return err
 		}
-		if err := w.ready(ctx, s); err != nil {
+		if err := w.Ready(ctx, s); err != nil {
 			return err
 		}
 	}

@@ -10,18 +10,14 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
 
-	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/tocsin-dev/tocsin/internal/testkit/fleet"
 )
-
-// natsRole makes this program a NATS server, so that one can be killed as a process.
-const natsRole = "nats-server"
 
 type options struct {
 	bin   string
@@ -36,6 +32,9 @@ type options struct {
 	alertKills int
 	json       string
 	keep       bool
+	// patience multiplies every deadline; together leaves what one fault did to be checked after all.
+	patience int
+	together bool
 }
 
 // row is what one fault did.
@@ -55,11 +54,10 @@ type row struct {
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == natsRole {
-		serveNATS(os.Args[2])
+	if fleet.ServeBroker() {
 		return
 	}
-	var o options
+	o := options{patience: 1}
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the built programs")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()%1_000_000), "decides the order, the moments and the traffic")
 	flag.StringVar(&o.set, "set", "long", "short or long")
@@ -89,68 +87,91 @@ func main() {
 	}
 }
 
-// serveNATS is a NATS server in the foreground, until it is killed.
-func serveNATS(config string) {
-	opts, err := natsserver.ProcessConfigFile(config)
-	if err == nil {
-		var srv *natsserver.Server
-		if srv, err = natsserver.NewServer(opts); err == nil {
-			srv.ConfigureLogger()
-			err = natsserver.Run(srv)
-			srv.WaitForShutdown()
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
 // run breaks a world by every fault of the set and prints the table. An error tells that something
 // was lost, counted twice, or did not come back.
 func run(ctx context.Context, o options, out io.Writer) ([]row, error) {
 	fmt.Fprintf(out, "chaos: seed %d, set %s, %d events/s of recorded SDK traffic, faults of %s, %d kills\n", o.seed, o.set, o.rate, o.hold, o.kills)
 	rng := rand.New(rand.NewPCG(o.seed, 1))
-	w, err := build(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	defer w.close()
-	if err := w.begin(ctx); err != nil {
-		return nil, err
-	}
-	list := faults()
-	if o.only != "" {
-		list = slices.DeleteFunc(list, func(f fault) bool { return !slices.Contains(strings.Split(o.only, ","), f.id) })
-	} else if o.set == "short" {
-		list = slices.DeleteFunc(list, func(f fault) bool { return f.long })
-	}
+	list := chosen(o)
 	rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	var rows []row
-	for _, f := range list {
-		r := w.suffer(ctx, f, rng)
-		r.Seed = o.seed
-		rows = append(rows, r)
-		if ctx.Err() != nil {
-			return rows, ctx.Err()
-		}
+	rows, err := sufferAll(ctx, o, list, rng)
+	if err != nil {
+		return rows, err
 	}
-	w.load.end()
 	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(a.Fault+a.Name, b.Fault+b.Name) })
 	return rows, report(out, rows)
 }
 
+// chosen is the faults of the set, or those named.
+func chosen(o options) []fault {
+	return slices.DeleteFunc(faults(), func(f fault) bool {
+		if o.only != "" {
+			return !slices.Contains(strings.Split(o.only, ","), f.id)
+		}
+		return o.set == "short" && f.long
+	})
+}
+
+// sufferAll breaks one world by every fault, and those that need a world of their own in one each.
+func sufferAll(ctx context.Context, o options, list []fault, rng *rand.Rand) (rows []row, err error) {
+	shared, done, err := enter(ctx, o, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var later []func()
+	for _, f := range list {
+		w, leave := shared, func() {}
+		if f.alone != nil {
+			if w, leave, err = enter(ctx, o, f.alone); err != nil {
+				return rows, fmt.Errorf("%s %s: %w", f.id, f.name, err)
+			}
+		}
+		r, settle := w.suffer(ctx, f, rng)
+		rows = append(rows, r)
+		at := len(rows) - 1
+		check := func() { settle(&rows[at]) }
+		if o.together && f.alone == nil {
+			later = append(later, check)
+		} else {
+			check()
+		}
+		leave()
+		if ctx.Err() != nil {
+			return rows, ctx.Err()
+		}
+	}
+	for _, check := range later {
+		check()
+	}
+	return rows, nil
+}
+
+// enter builds a world and starts the load on it.
+func enter(ctx context.Context, o options, change func(*fleet.Options)) (*world, func(), error) {
+	w, err := build(ctx, o, change)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := w.begin(ctx); err != nil {
+		err = fmt.Errorf("%w\n%s", err, w.Log(4000))
+		w.close()
+		return nil, nil, err
+	}
+	return w, w.close, nil
+}
+
 // begin finds out which recorded requests make a stored event, and starts the load of those.
 func (w *world) begin(ctx context.Context) error {
-	list, err := templates(w.key())
+	list, err := templates(w.Key())
 	if err != nil {
 		return err
 	}
-	file, err := os.Create(filepath.Join(w.dir, "ledger"))
+	file, err := w.ledgerFile()
 	if err != nil {
 		return err
 	}
-	w.load = &generator{target: func() string { return "http://" + w.address["ingest"] + "/api/" + w.ProjectID + "/envelope/" }, key: w.key(),
+	w.load = &generator{target: func() string { return "http://" + w.Address["ingest"] + "/api/" + w.ProjectID + "/envelope/" }, key: w.Key(),
 		ledger: &ledger{file: file}, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 256}}}
 	w.load.rate.Store(w.o.rate)
 	w.load.stop = func() {}
@@ -163,7 +184,7 @@ func (w *world) begin(ctx context.Context) error {
 	}
 	var stored []string
 	settle := time.Now().Add(2 * time.Second)
-	if err := await(ctx, 30*time.Second, func() error {
+	if err := w.await(ctx, 30*time.Second, func() error {
 		rows, err := w.db.Query(ctx, "select replace(event_id::text, '-', '') from event_seen")
 		if err != nil {
 			return err
@@ -192,46 +213,50 @@ func (w *world) begin(ctx context.Context) error {
 	return nil
 }
 
-// suffer runs one fault and checks what became of everything that was acknowledged meanwhile.
-func (w *world) suffer(ctx context.Context, f fault, rng *rand.Rand) row {
-	r := row{Fault: f.id, Name: f.name}
+// suffer runs one fault. What it returns checks what became of everything that was acknowledged
+// meanwhile.
+func (w *world) suffer(ctx context.Context, f fault, rng *rand.Rand) (row, func(*row)) {
+	r := row{Fault: f.id, Name: f.name, Seed: w.o.seed}
 	sent, refused, cut := w.load.sent.Load(), w.load.refused.Load(), w.load.cut.Load()
 	w.note = ""
-	err := f.run(ctx, w, rng)
+	failure := f.run(ctx, w, rng)
 	r.Note = w.note
 	healed := time.Now()
 	ids := w.load.ledger.fresh()
 	r.Sent, r.Acked, r.Refused, r.Cut = w.load.sent.Load()-sent, len(ids), w.load.refused.Load()-refused, w.load.cut.Load()-cut
-	waited := await(ctx, 90*time.Second, func() error {
-		var err error
+	return r, func(r *row) {
+		settled := w.settle(ctx, r, ids, healed)
+		switch {
+		case failure != nil:
+			r.Failure = failure.Error()
+		case settled != nil:
+			r.Failure = settled.Error()
+		case !f.refuses && r.Refused+r.Cut > 0:
+			r.Failure = fmt.Sprintf("%d answers were not 2xx and %d cut off", r.Refused, r.Cut)
+		case len(ids) == 0:
+			r.Failure = "nothing was acknowledged"
+		}
+	}
+}
+
+// settle waits until everything acknowledged is stored, and counted once.
+func (w *world) settle(ctx context.Context, r *row, ids []string, healed time.Time) error {
+	err := w.await(ctx, 90*time.Second, func() (err error) {
 		if r.Lost, err = w.missing(ctx, ids); err == nil && r.Lost > 0 {
 			err = fmt.Errorf("%d acknowledged events are not stored", r.Lost)
 		}
 		return err
 	})
 	r.Recovery = time.Since(healed).Seconds()
-	if doubled := await(ctx, 60*time.Second, func() error {
-		var err error
+	if err != nil {
+		return err
+	}
+	return w.await(ctx, time.Minute, func() (err error) {
 		if r.Duplicated, err = w.doubled(ctx); err == nil && r.Duplicated != 0 {
 			err = fmt.Errorf("%d events more counted than stored", r.Duplicated)
 		}
 		return err
-	}); err == nil && waited == nil {
-		err = doubled
-	}
-	if err == nil {
-		err = waited
-	}
-	if err == nil && !f.refuses && r.Refused+r.Cut > 0 {
-		err = fmt.Errorf("%d answers were not 2xx and %d cut off", r.Refused, r.Cut)
-	}
-	if err == nil && len(ids) == 0 {
-		err = fmt.Errorf("nothing was acknowledged")
-	}
-	if err != nil {
-		r.Failure = err.Error()
-	}
-	return r
+	})
 }
 
 // missing is how many of ids are not stored.

@@ -25,7 +25,7 @@ const (
 
 // processorTime is how long a program has computed so far.
 func (w *world) processorTime(name string) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", w.programs[name].cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", w.Program(name).PID()))
 	if err != nil {
 		return 0, err
 	}
@@ -116,7 +116,7 @@ func manyRuled(ctx context.Context, w *world, _ *rand.Rand) error {
 		return err
 	}
 	rate := float64(w.load.sent.Load()-sent) / stretch.Seconds()
-	if err := await(ctx, time.Minute, p.all); err != nil {
+	if err := w.await(ctx, time.Minute, p.all); err != nil {
 		return err
 	}
 	p50, p99 := p.quantiles()

@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"bytes"
@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// proxy is one link between two programs, which can be made slow, silent, or cut.
-type proxy struct {
+// Proxy is one link between two programs, which can be made slow, silent, or cut.
+type Proxy struct {
 	ln      net.Listener
 	dial    func(context.Context) (net.Conn, error)
-	latency atomic.Int64 // nanoseconds added to each piece
-	rate    atomic.Int64 // bytes a second; 0: no limit
-	silent  atomic.Bool  // nothing passes, nothing is closed: a half-open link
-	cutAt   atomic.Int64 // commits until the answer to one is cut off; 0: never
+	Latency atomic.Int64 // nanoseconds added to each piece
+	Rate    atomic.Int64 // bytes a second; 0: no limit
+	Silent  atomic.Bool  // nothing passes, nothing is closed: a half-open link
+	CutAt   atomic.Int64 // commits until the answer to one is cut off; 0: never
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
@@ -26,13 +26,13 @@ type proxy struct {
 }
 
 // listen opens a link to what dial reaches.
-func listen(ctx context.Context, dial func(context.Context) (net.Conn, error)) (*proxy, error) {
+func listen(ctx context.Context, dial func(context.Context) (net.Conn, error)) (*Proxy, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	p := &proxy{ln: ln, dial: dial, conns: map[net.Conn]bool{}, stop: stop}
+	p := &Proxy{ln: ln, dial: dial, conns: map[net.Conn]bool{}, stop: stop}
 	p.group.Go(func() { p.accept(ctx) })
 	return p, nil
 }
@@ -43,9 +43,9 @@ func to(network, address string) func(context.Context) (net.Conn, error) {
 	}
 }
 
-func (p *proxy) address() string { return p.ln.Addr().String() }
+func (p *Proxy) address() string { return p.ln.Addr().String() }
 
-func (p *proxy) accept(ctx context.Context) {
+func (p *Proxy) accept(ctx context.Context) {
 	for {
 		front, err := p.ln.Accept()
 		if err != nil {
@@ -76,8 +76,8 @@ func (p *proxy) accept(ctx context.Context) {
 }
 
 // wait holds until the link is not silent.
-func (p *proxy) wait(ctx context.Context) bool {
-	for p.silent.Load() {
+func (p *Proxy) wait(ctx context.Context) bool {
+	for p.Silent.Load() {
 		select {
 		case <-ctx.Done():
 			return false
@@ -87,15 +87,15 @@ func (p *proxy) wait(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-func (p *proxy) copy(ctx context.Context, dst, src net.Conn, answers bool) {
+func (p *Proxy) copy(ctx context.Context, dst, src net.Conn, answers bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := src.Read(buf)
 		if n > 0 {
-			if d := time.Duration(p.latency.Load()); d > 0 {
+			if d := time.Duration(p.Latency.Load()); d > 0 {
 				time.Sleep(d)
 			}
-			if r := p.rate.Load(); r > 0 {
+			if r := p.Rate.Load(); r > 0 {
 				time.Sleep(time.Duration(n) * time.Second / time.Duration(r))
 			}
 			if !p.wait(ctx) || answers && p.cutsHere(buf[:n]) {
@@ -113,11 +113,11 @@ func (p *proxy) copy(ctx context.Context, dst, src net.Conn, answers bool) {
 
 // cutsHere reports whether this piece ends a commit whose answer the client is not to see. Whoever
 // asked then does not know whether it committed: it did.
-func (p *proxy) cutsHere(piece []byte) bool {
-	if p.cutAt.Load() == 0 || !bytes.Contains(piece, commitDone) {
+func (p *Proxy) cutsHere(piece []byte) bool {
+	if p.CutAt.Load() == 0 || !bytes.Contains(piece, commitDone) {
 		return false
 	}
-	return p.cutAt.Add(-1) == 0
+	return p.CutAt.Add(-1) == 0
 }
 
 // commitDone is the message CommandComplete of a commit.
@@ -127,7 +127,7 @@ var commitDone = func() []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{'C'}, uint32(4+len(tag))), tag...)
 }()
 
-func (p *proxy) keep(c net.Conn) bool {
+func (p *Proxy) keep(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conns == nil {
@@ -138,15 +138,15 @@ func (p *proxy) keep(c net.Conn) bool {
 	return true
 }
 
-func (p *proxy) drop(c net.Conn) {
+func (p *Proxy) drop(c net.Conn) {
 	c.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.conns, c)
 }
 
-// reset cuts every connection that is open.
-func (p *proxy) reset() {
+// Reset cuts every connection that is open.
+func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
@@ -154,18 +154,18 @@ func (p *proxy) reset() {
 	}
 }
 
-// heal makes the link a good one again.
-func (p *proxy) heal() {
-	p.latency.Store(0)
-	p.rate.Store(0)
-	p.silent.Store(false)
-	p.cutAt.Store(0)
+// Heal makes the link a good one again.
+func (p *Proxy) Heal() {
+	p.Latency.Store(0)
+	p.Rate.Store(0)
+	p.Silent.Store(false)
+	p.CutAt.Store(0)
 }
 
-func (p *proxy) close() {
+func (p *Proxy) close() {
 	p.stop()
 	p.ln.Close()
-	p.reset()
+	p.Reset()
 	p.mu.Lock()
 	p.conns = nil
 	p.mu.Unlock()

@@ -1,0 +1,94 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/tocsin-dev/tocsin/internal/bus"
+)
+
+// brokerRole as the first argument makes this program a NATS server.
+const brokerRole = "nats-server"
+
+// ServeBroker runs a NATS server when this process was started as one, and reports whether it was.
+// It returns when the server ends.
+func ServeBroker() bool {
+	if len(os.Args) != 3 || os.Args[1] != brokerRole {
+		return false
+	}
+	opts, err := natsserver.ProcessConfigFile(os.Args[2])
+	if err == nil {
+		var srv *natsserver.Server
+		if srv, err = natsserver.NewServer(opts); err == nil {
+			srv.ConfigureLogger()
+			err = natsserver.Run(srv)
+			srv.WaitForShutdown()
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "nats-server:", err)
+		os.Exit(1)
+	}
+	return true
+}
+
+// Broker is a NATS server of its own, with the users and permissions that the bindings ask for.
+type Broker struct {
+	*Program
+	Address string
+	users   map[string]string // passwords
+}
+
+// NewBroker starts a server that keeps everything in dir; bin is the folder of the built programs.
+func NewBroker(ctx context.Context, bin, dir string) (*Broker, error) {
+	b := &Broker{users: map[string]string{}}
+	var err error
+	if b.Address, err = FreeAddress(); err != nil {
+		return nil, err
+	}
+	conf, err := exec.CommandContext(ctx, filepath.Join(bin, "tocsin"), "bindings", "nats-config", "--listen", b.Address, "--store-dir", filepath.Join(dir, "nats")).Output()
+	if err != nil {
+		return nil, fmt.Errorf("tocsin bindings nats-config: %w", err)
+	}
+	file := filepath.Join(dir, "nats.conf")
+	if err := os.WriteFile(file, conf, 0o600); err != nil {
+		return nil, err
+	}
+	for _, m := range regexp.MustCompile(`user: "(\w+)"\s+password: "(\w+)"`).FindAllStringSubmatch(string(conf), -1) {
+		b.users[m[1]] = m[2]
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	b.Program = NewProgram(dir, self, brokerRole, file)
+	if err := b.Start(); err != nil {
+		return nil, err
+	}
+	return b, b.Ready(ctx)
+}
+
+// Ready waits until the server takes connections.
+func (b *Broker) Ready(ctx context.Context) error {
+	return Await(ctx, time.Minute, func() error {
+		nc, err := bus.ConnectAdmin(b.URL(bus.Admin))
+		if err == nil {
+			nc.Close()
+		}
+		return err
+	})
+}
+
+// URL is the server's address with the credentials of a user.
+func (b *Broker) URL(user string) string { return b.url(user, b.Address) }
+
+func (b *Broker) url(user, address string) string {
+	return "nats://" + user + ":" + b.users[user] + "@" + address
+}

@@ -1,0 +1,243 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/bus"
+	embedded "github.com/tocsin-dev/tocsin/internal/embedded/postgres"
+)
+
+// Services are the four programs, in the order in which a new release replaces them.
+var Services = []string{"processor", "notifier", "web", "ingest"}
+
+// Options say what to start.
+type Options struct {
+	Bin     string // folder of the built programs
+	Root    string // where the folder of the fleet is made; empty: the system's folder for such things
+	Proxies bool   // puts a proxy on every link
+	// Prepare is called with the new folder before anything is started in it.
+	Prepare func(dir string) error
+	// Env is what a program's environment holds beside ours.
+	Env map[string][]string
+	// Args are more arguments of a program.
+	Args map[string][]string
+}
+
+// Credentials are those of the first organization.
+type Credentials struct {
+	URL          string `json:"url"`
+	DSN          string `json:"dsn"`
+	Organization string `json:"organization"`
+	Project      string `json:"project"`
+	ProjectID    string `json:"project_id"`
+	AuthToken    string `json:"auth_token"`
+}
+
+// Key is the client key of the DSN.
+func (c Credentials) Key() string {
+	u, err := url.Parse(c.DSN)
+	if err != nil {
+		return ""
+	}
+	return u.User.Username()
+}
+
+// Fleet is a running installation of separate programs.
+type Fleet struct {
+	Credentials
+	Dir      string
+	NATS     *Broker
+	Postgres *embedded.Server
+	Programs map[string]*Program // by service
+	Address  map[string]string   // by service
+	Links    map[string]*Proxy   // "processor-postgres", "ingest-nats", …
+
+	o Options
+}
+
+// Start starts everything and waits until it answers. Close ends it, also after a failure.
+func Start(ctx context.Context, o Options) (f *Fleet, err error) {
+	f = &Fleet{o: o, Programs: map[string]*Program{}, Address: map[string]string{}, Links: map[string]*Proxy{}}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, f.Log(4000))
+			f.Close()
+		}
+	}()
+	if err := f.stores(ctx); err != nil {
+		return f, err
+	}
+	if err := f.describe(ctx); err != nil {
+		return f, err
+	}
+	for _, s := range Services {
+		if err := f.Programs[s].Start(); err != nil {
+			return f, err
+		}
+	}
+	for _, s := range Services {
+		if err := f.Ready(ctx, s); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// stores starts Postgres and NATS, brings both up to date and makes the first organization.
+func (f *Fleet) stores(ctx context.Context) (err error) {
+	if f.Dir, err = os.MkdirTemp(f.o.Root, "tocsin-fleet-"); err != nil {
+		return err
+	}
+	if err := os.Chmod(f.Dir, 0o711); err != nil { // the private Postgres runs as another user
+		return err
+	}
+	if f.o.Prepare != nil {
+		if err := f.o.Prepare(f.Dir); err != nil {
+			return err
+		}
+	}
+	if f.Postgres, err = embedded.Start(ctx, embedded.Options{Dir: filepath.Join(f.Dir, "postgres")}); err != nil {
+		return err
+	}
+	if f.NATS, err = NewBroker(ctx, f.o.Bin, f.Dir); err != nil {
+		return err
+	}
+	if _, err := f.Tocsin(ctx, "migrate", "--database-url", f.Postgres.URL(), "--nats-url", f.NATS.URL(bus.Admin)); err != nil {
+		return err
+	}
+	for _, s := range Services {
+		if f.Address[s], err = FreeAddress(); err != nil {
+			return err
+		}
+	}
+	out := filepath.Join(f.Dir, "bootstrap.json")
+	if _, err := f.Tocsin(ctx, "bootstrap", "--database-url", f.Postgres.URL(), "--url", "http://"+f.Address["web"], "--ingest-url", "http://"+f.Address["ingest"], "--out", out); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(out)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, &f.Credentials)
+}
+
+// describe says how each program is started, and puts proxies on its links.
+func (f *Fleet) describe(ctx context.Context) error {
+	for _, s := range Services {
+		broker, database := f.NATS.URL(s), f.Postgres.URL()
+		if f.o.Proxies {
+			var err error
+			if broker, database, err = f.between(ctx, s); err != nil {
+				return err
+			}
+		}
+		args := []string{"--listen", f.Address[s], "--database-url", database, "--nats-url", broker, "--data", filepath.Join(f.Dir, "data"), "--url", f.Credentials.URL}
+		if s == "notifier" { // receivers of alerts are on this machine
+			args = append(args, "--allow-private-destinations", "127.0.0.0/8")
+		}
+		f.Programs[s] = NewProgram(f.Dir, filepath.Join(f.o.Bin, s), append(args, f.o.Args[s]...)...)
+		f.Programs[s].Env = f.o.Env[s]
+	}
+	return nil
+}
+
+// between makes the proxies of one service and returns the addresses that lead through them.
+func (f *Fleet) between(ctx context.Context, service string) (broker, database string, err error) {
+	pg, err := url.Parse(f.Postgres.URL())
+	if err != nil {
+		return "", "", err
+	}
+	n, err := listen(ctx, to("tcp", f.NATS.Address))
+	if err != nil {
+		return "", "", err
+	}
+	f.Links[service+"-nats"] = n
+	p, err := listen(ctx, to("unix", filepath.Join(pg.Query().Get("host"), ".s.PGSQL.5432")))
+	if err != nil {
+		return "", "", err
+	}
+	f.Links[service+"-postgres"] = p
+	db := url.URL{Scheme: "postgres", User: pg.User, Host: p.address(), Path: pg.Path, RawQuery: "sslmode=disable"}
+	return f.NATS.url(service, n.address()), db.String(), nil
+}
+
+// Tocsin runs one command of the operator's program to its end and returns what it printed.
+func (f *Fleet) Tocsin(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(f.o.Bin, "tocsin"), args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return out, fmt.Errorf("tocsin %s: %w\n%s", args[0], err, stderr.String())
+	}
+	return out, nil
+}
+
+// Ready waits until a service answers that it is.
+func (f *Fleet) Ready(ctx context.Context, service string) error {
+	if err := Await(ctx, time.Minute, func() error { return Healthy(ctx, f.Address[service]) }); err != nil {
+		return fmt.Errorf("%s: %w", service, err)
+	}
+	return nil
+}
+
+// Program is a service's, or the one of "nats".
+func (f *Fleet) Program(name string) *Program {
+	if name == "nats" {
+		return f.NATS.Program
+	}
+	return f.Programs[name]
+}
+
+// KillPostgres kills the whole cluster as a power cut would; its supervisor starts it again.
+func (f *Fleet) KillPostgres() error {
+	text, err := os.ReadFile(filepath.Join(f.Dir, "postgres", "data", "postmaster.pid"))
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, syscall.SIGKILL)
+}
+
+// Log is the end of what the programs printed.
+func (f *Fleet) Log(most int) string {
+	text, _ := os.ReadFile(filepath.Join(f.Dir, "log"))
+	return string(text[max(0, len(text)-most):])
+}
+
+// Close ends everything. It may be called again.
+func (f *Fleet) Close() {
+	for _, s := range Services {
+		f.Programs[s].Kill()
+	}
+	if f.NATS != nil {
+		f.NATS.Kill()
+	}
+	for _, l := range f.Links {
+		l.close()
+	}
+	if f.Postgres != nil {
+		_ = f.Postgres.Stop()
+		f.Postgres = nil
+	}
+}
+
+// Remove ends everything and deletes the folder.
+func (f *Fleet) Remove() {
+	f.Close()
+	_ = os.RemoveAll(f.Dir)
+}
