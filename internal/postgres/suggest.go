@@ -18,6 +18,11 @@ const (
 		select key as value, count(*) as count from (
 			select key from issue_tags where project_id = any(@projects::bigint[]) order by project_id, issue_id desc limit 5000) as t
 		where key ilike @pattern group by key order by count(*) desc, key limit 10`
+	sqlTagKeys = `
+		select key as value, count(*) as count from (
+			select t.key from unnest(@projects::bigint[]) as p(id) cross join lateral (
+				select key from issue_tags where project_id = p.id order by issue_id desc limit 20000) as t limit 50000) as t
+		group by key order by count(*) desc, key limit 1000`
 	sqlSuggestTagValues = `
 		select value, count(*) as count from (
 			select t.value from unnest(@projects::bigint[]) as p(id) cross join lateral (
@@ -49,6 +54,11 @@ func (st *Store) SuggestValues(ctx context.Context, projects []int64, key, part 
 		return list, err
 	}
 	return st.suggest(ctx, sqlSuggestProperties, args)
+}
+
+// TagKeys are the keys of the tags of projects' latest issues, those that most of them have first.
+func (st *Store) TagKeys(ctx context.Context, projects []int64) ([]Suggestion, error) {
+	return st.suggest(ctx, sqlTagKeys, pgx.NamedArgs{"projects": projects})
 }
 
 func (st *Store) suggest(ctx context.Context, sql string, args pgx.NamedArgs) (list []Suggestion, err error) {

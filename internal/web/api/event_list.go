@@ -30,7 +30,7 @@ func (s *Service) projectEvents(w http.ResponseWriter, r *request) error {
 func (s *Service) listEvents(w http.ResponseWriter, r *request, q postgres.EventQuery) error {
 	params := r.URL.Query()
 	if params.Get("query") != "" {
-		return fault.New(fault.Invalid, "Searching within events is not supported by this server.")
+		return s.searchEvents(w, r, q)
 	}
 	at, err := timeSpan(r, time.Now())
 	if err != nil {
@@ -45,18 +45,51 @@ func (s *Service) listEvents(w http.ResponseWriter, r *request, q postgres.Event
 		return err
 	}
 	s.setLink(w, r, links{page.Prev, page.Next, page.HasPrev, page.HasNext})
-	if full := params.Get("full"); full == "1" || full == "true" {
-		out := make([]eventShape, len(page.Rows))
-		for i := range page.Rows {
-			out[i] = fullEvent(page.Rows[i].Event, page.Rows[i].Issue, len(page.Rows[i].Payload))
+	return answerEvents(w, r, page.Rows)
+}
+
+func answerEvents(w http.ResponseWriter, r *request, rows []postgres.EventRow) error {
+	if full := r.URL.Query().Get("full"); full == "1" || full == "true" {
+		out := make([]eventShape, len(rows))
+		for i := range rows {
+			out[i] = fullEvent(rows[i].Event, rows[i].Issue, len(rows[i].Payload))
 		}
 		return ok(w, out)
 	}
-	out := make([]summaryShape, len(page.Rows))
-	for i := range page.Rows {
-		out[i] = summary(&page.Rows[i])
+	out := make([]summaryShape, len(rows))
+	for i := range rows {
+		out[i] = summary(&rows[i])
 	}
 	return ok(w, out)
+}
+
+// searchEvents answers a list of those events of a project or an issue that a search finds.
+func (s *Service) searchEvents(w http.ResponseWriter, r *request, q postgres.EventQuery) error {
+	d, err := s.discover(r, nil, time.Now())
+	if err != nil {
+		return err
+	}
+	d.Projects, d.Issue = []int64{q.Project}, q.Issue
+	limit, err := perPage(r)
+	if err != nil {
+		return err
+	}
+	skip, err := offset(r.URL.Query().Get("cursor"))
+	if err != nil {
+		return err
+	}
+	list, more, _, err := s.Store.SearchEvents(r.Context(), r.org(), postgres.EventFind{EventSearch: d.EventSearch, Sort: "timestamp", Skip: skip, Limit: limit, Decoded: true})
+	if err != nil {
+		return err
+	}
+	rows := make([]postgres.EventRow, 0, len(list))
+	for i := range list {
+		if row, ok := list[i].Row(); ok {
+			rows = append(rows, row)
+		}
+	}
+	s.setOffsets(w, r, skip, limit, more)
+	return answerEvents(w, r, rows)
 }
 
 // issueEvent answers GET …/issues/{issue}/events/{event}/, where event is an id, latest, oldest or

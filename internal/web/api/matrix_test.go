@@ -211,7 +211,7 @@ func (m *matrix) roles(r string, a access) (calls int) {
 // mayBeAbsent are reads that answer 404 or 400 although their caller may, for want of a parameter or
 // by what clients expect.
 var mayBeAbsent = map[string]bool{
-	"GET /api/0/organizations/{org}/stats_v2/": true, "GET /api/0/users/me/regions/": true, "GET /api/v1/dead-letters/{id}/": true,
+	"GET /api/0/organizations/{org}/stats_v2/": true, "GET /api/0/organizations/{org}/events/": true, "GET /api/0/users/me/regions/": true, "GET /api/v1/dead-letters/{id}/": true,
 	"GET /api/v1/dead-letters/runs/{id}/": true, "GET /api/v1/projects/{org}/{project}/jobs/{id}/download/": true,
 }
 

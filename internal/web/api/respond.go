@@ -107,9 +107,13 @@ func window[T any](s *Service, w http.ResponseWriter, r *request, list []T) ([]T
 		return nil, err
 	}
 	from, to := min(skip, len(list)), min(skip+limit, len(list))
-	s.setLink(w, r, links{prev: fmt.Sprintf("0:%d:1", max(0, skip-limit)), next: fmt.Sprintf("0:%d:0", skip+limit),
-		hasPrev: skip > 0, hasNext: to < len(list)})
+	s.setOffsets(w, r, skip, limit, to < len(list))
 	return list[from:to], nil
+}
+
+// setOffsets writes the Link header of a page that is found by counting rows.
+func (s *Service) setOffsets(w http.ResponseWriter, r *request, skip, limit int, more bool) {
+	s.setLink(w, r, links{prev: fmt.Sprintf("0:%d:1", max(0, skip-limit)), next: fmt.Sprintf("0:%d:0", skip+limit), hasPrev: skip > 0, hasNext: more})
 }
 
 // offset reads the middle of a cursor that counts rows.

@@ -131,7 +131,7 @@ func (w *world) record(project int64, text string, n int, changes ...func(doc ma
 		m := e.Metadata()
 		records[i] = postgres.Record{Project: project, KeyID: 9, ID: raw.ID, ReceivedAt: raw.ReceivedAt, OccurredAt: e.Timestamp, Category: outcome.Error,
 			Type: e.Type, Level: e.Level, Platform: e.Platform, Logger: e.Logger, Release: e.Release, Environment: e.Environment, Title: m.Title,
-			Culprit: m.Culprit, Metadata: m, Unhandled: true, UserKey: e.User.Key(), Tags: e.Tags, Hashes: [][16]byte{md5.Sum([]byte(text))}, Payload: e.AppendJSON(nil)}
+			Culprit: m.Culprit, Metadata: m, Unhandled: true, UserKey: e.User.Key(), Tags: e.Tags, Properties: e.Properties(), Hashes: [][16]byte{md5.Sum([]byte(text))}, Payload: e.AppendJSON(nil)}
 	}
 	if _, err := w.st.RecordEvents(w.t.Context(), records); err != nil {
 		w.t.Fatal(err)
