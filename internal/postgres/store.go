@@ -7,14 +7,16 @@ import (
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Options tune a Store. The zero value serves a service.
 type Options struct {
-	Name             string        // application_name, as pg_stat_activity shows it
-	MaxConns         int           // 0: 10
-	StatementTimeout time.Duration // 0: 30 s
+	Name             string          // application_name, as pg_stat_activity shows it
+	MaxConns         int             // 0: 10
+	StatementTimeout time.Duration   // 0: 30 s
+	Tracer           pgx.QueryTracer // sees every statement beside telemetry; nil: nobody
 }
 
 // Store reads and writes the database. It is safe for concurrent use.
@@ -53,6 +55,9 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	c.ConnectTimeout = 5 * time.Second
 	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	c.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
+	if o.Tracer != nil {
+		c.Tracer = multitracer.New(c.Tracer, o.Tracer)
+	}
 	setDefaults(c.RuntimeParams, map[string]string{
 		"application_name":                    "tocsin " + o.Name,
 		"timezone":                            "UTC",

@@ -3,11 +3,13 @@ package api
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -29,16 +31,7 @@ func (s *Service) authenticate(r *http.Request) (*account.Principal, error) {
 	if token == "" {
 		return nil, fault.New(fault.Unauthenticated, "Invalid token")
 	}
-	hash := account.HashToken(token)
-	now := time.Now()
-	if p := s.holders.get(hash, now); p != nil {
-		return p, nil
-	}
-	h, err := s.Store.TokenByHash(r.Context(), hash)
-	if err != nil {
-		return nil, err
-	}
-	return s.holders.put(hash, h, now), nil
+	return s.holders.find(r.Context(), account.HashToken(token), time.Now(), s.Store.TokenByHash)
 }
 
 // Forget makes every token be looked up again, after a change of rights in this process.
@@ -49,51 +42,104 @@ func (s *Service) Forget() {
 	}
 }
 
-// How long and how many verified tokens are remembered. A token that is revoked ends at once in the
-// process that revoked it, and works for at most this much longer in others.
+// How long and how many tokens are remembered, good ones and others each. So long a token costs the
+// database one statement, however often it is shown. A token that is revoked ends at once in the process
+// that revoked it, and works for at most this much longer in others.
 const (
 	holderAge = time.Minute
 	maxHolder = 10_000
 )
 
-// holders remembers who verified tokens speak for. The zero value is ready.
+// holders remembers who tokens speak for, and which are not good. The zero value is ready.
 type holders struct {
-	mu   sync.Mutex
-	held map[[32]byte]holder
+	mu      sync.Mutex
+	good    map[[32]byte]holder
+	bad     map[[32]byte]holder // apart, so that guesses do not push out what is good
+	changes int                 // of who may do what; what was asked before one is not remembered after it
+	asking  singleflight.Group
 }
 
 type holder struct {
 	principal *account.Principal
+	err       error
 	until     time.Time
 }
 
-func (c *holders) get(hash [32]byte, now time.Time) *account.Principal {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if h, ok := c.held[hash]; ok && now.Before(h.until) {
-		return h.principal
+// find says who a token speaks for, and asks for it when that is not remembered, once for all who show
+// the token at that time. fault.Unauthenticated: it is not good.
+func (c *holders) find(ctx context.Context, hash [32]byte, now time.Time, ask func(context.Context, [32]byte) (postgres.TokenHolder, error)) (*account.Principal, error) {
+	if h, known := c.get(hash, now); known {
+		return h.principal, h.err
 	}
-	return nil
+	c.mu.Lock()
+	began := c.changes
+	c.mu.Unlock()
+	v, err, _ := c.asking.Do(string(hash[:])+strconv.Itoa(began), func() (any, error) {
+		if h, known := c.get(hash, now); known { // somebody asked meanwhile
+			return h, nil
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout) // others wait for it too
+		defer cancel()
+		t, err := ask(ctx, hash)
+		if err != nil && fault.KindOf(err) != fault.Unauthenticated {
+			return nil, err
+		}
+		h := holder{&t.Principal, err, now.Add(holderAge)}
+		if err != nil {
+			h.principal = nil
+		} else if t.ExpiresAt != nil && t.ExpiresAt.Before(h.until) {
+			h.until = *t.ExpiresAt
+		}
+		c.put(hash, h, began)
+		return h, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	h, _ := v.(holder)
+	return h.principal, h.err
 }
 
-func (c *holders) put(hash [32]byte, t postgres.TokenHolder, now time.Time) *account.Principal {
-	h := holder{&t.Principal, now.Add(holderAge)}
-	if t.ExpiresAt != nil && t.ExpiresAt.Before(h.until) {
-		h.until = *t.ExpiresAt
-	}
+const askTimeout = 10 * time.Second
+
+func (c *holders) get(hash [32]byte, now time.Time) (holder, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held == nil || len(c.held) >= maxHolder {
-		c.held = make(map[[32]byte]holder)
+	for _, m := range []map[[32]byte]holder{c.good, c.bad} {
+		if h, ok := m[hash]; ok && now.Before(h.until) {
+			return h, true
+		}
 	}
-	c.held[hash] = h
-	return h.principal
+	return holder{}, false
+}
+
+// put remembers what was found, unless rights changed since it was asked for.
+func (c *holders) put(hash [32]byte, h holder, began int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.changes != began {
+		return
+	}
+	if c.good == nil {
+		c.good, c.bad = make(map[[32]byte]holder), make(map[[32]byte]holder)
+	}
+	to := c.good
+	if h.err != nil {
+		to = c.bad
+	}
+	for other := range to { // any one goes for another when there are too many
+		if len(to) < maxHolder {
+			break
+		}
+		delete(to, other)
+	}
+	to[hash] = h
 }
 
 func (c *holders) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.held = nil
+	c.good, c.bad, c.changes = nil, nil, c.changes+1
 }
 
 // turnsPerCaller is how many calls of one caller are answered at a time; others wait.

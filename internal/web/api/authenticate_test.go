@@ -12,29 +12,60 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
+// TestVerifiedTokensAreForgottenInTime: what is remembered of a token lasts a minute, or until the token
+// ends; what was asked before rights changed is not remembered after it; a token that is no good is asked
+// for as seldom, and does not push out others.
 func TestVerifiedTokensAreForgottenInTime(t *testing.T) {
 	t.Parallel()
 	var c holders
 	now := time.Unix(1000, 0)
 	soon := now.Add(time.Second)
-	c.put([32]byte{1}, postgres.TokenHolder{}, now)
-	c.put([32]byte{2}, postgres.TokenHolder{ExpiresAt: &soon}, now)
-	for _, step := range []struct {
-		after      time.Duration
-		one, other bool
-	}{{0, true, true}, {time.Second, true, false}, {holderAge - 1, true, false}, {holderAge, false, false}} {
+	asked := 0
+	find := func(n uint32, at time.Time, found postgres.TokenHolder, err error) error {
+		var hash [32]byte
+		binary.BigEndian.PutUint32(hash[:], n)
+		_, got := c.find(t.Context(), hash, at, func(context.Context, [32]byte) (postgres.TokenHolder, error) { asked++; return found, err })
+		return got
+	}
+	bad := fault.New(fault.Unauthenticated, "Invalid token")
+	for i, step := range []struct {
+		after time.Duration
+		asked int // for a token, for one that ends soon and for one that is no good
+	}{{0, 3}, {time.Second - 1, 3}, {time.Second, 4}, {holderAge - 1, 5}, {holderAge, 8}} {
 		at := now.Add(step.after)
-		if got1, got2 := c.get([32]byte{1}, at) != nil, c.get([32]byte{2}, at) != nil; got1 != step.one || got2 != step.other {
-			t.Errorf("after %v: %v, %v", step.after, got1, got2)
+		if find(1, at, postgres.TokenHolder{}, nil) != nil || find(2, at, postgres.TokenHolder{ExpiresAt: &soon}, nil) != nil || fault.KindOf(find(3, at, postgres.TokenHolder{}, bad)) != fault.Unauthenticated {
+			t.Error("a token is not what it was found to be")
+		}
+		if asked != step.asked {
+			t.Errorf("step %d: asked %d times, want %d", i, asked, step.asked)
 		}
 	}
-	for i := range uint32(3 * maxHolder) {
-		var hash [32]byte
-		binary.BigEndian.PutUint32(hash[:], i)
-		c.put(hash, postgres.TokenHolder{}, now)
+	later := now.Add(holderAge)
+	c.forget()
+	if asked = 0; find(1, later, postgres.TokenHolder{}, bad) == nil || asked != 1 {
+		t.Error("a change of rights is not seen at once")
 	}
-	if len(c.held) > maxHolder {
-		t.Errorf("%d tokens are remembered", len(c.held))
+	if err := find(4, later, postgres.TokenHolder{}, fault.New(fault.Unavailable, "away")); fault.KindOf(err) != fault.Unavailable || find(4, later, postgres.TokenHolder{}, nil) != nil {
+		t.Error("an outage is remembered as an answer")
+	}
+	_, err := c.find(t.Context(), [32]byte{9, 9}, later, func(context.Context, [32]byte) (postgres.TokenHolder, error) {
+		c.forget() // the token is revoked while its row is on the way
+		return postgres.TokenHolder{}, nil
+	})
+	if _, known := c.get([32]byte{9, 9}, later); err != nil || known {
+		t.Errorf("what was read before a change of rights is remembered after it: %v", err)
+	}
+	if err := find(5, later, postgres.TokenHolder{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint32(3 * maxHolder) {
+		_ = find(100+i, later, postgres.TokenHolder{}, bad)
+	}
+	if len(c.bad) > maxHolder {
+		t.Errorf("%d tokens are remembered", len(c.bad))
+	}
+	if asked = 0; find(5, later, postgres.TokenHolder{}, nil) != nil || asked != 0 {
+		t.Error("guesses pushed out a good token")
 	}
 }
 
