@@ -120,8 +120,8 @@ const sqlReachPart = `
 			where tm.organization_id = o.id and tm.user_id = m.user_id) end`
 
 const sqlMemberships = `
-	select o.id, o.slug, o.name, o.created_at, m.role, coalesce(i.is_required, false),
-		coalesce((o.settings->>'require_second_factor')::boolean, false), ` + sqlReachPart + `
+	select o.id, o.slug, o.name, o.created_at, m.role, coalesce(i.is_required, false) as sso_required,
+		coalesce((o.settings->>'require_second_factor')::boolean, false) as needs_factor, ` + sqlReachPart + ` as projects
 	from memberships m join organizations o on o.id = m.organization_id
 	left join identity_providers i on i.organization_id = o.id
 	where m.user_id = @user and m.is_active order by o.slug limit 1000`

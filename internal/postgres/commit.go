@@ -263,10 +263,17 @@ const sqlReleaseOfCommit = `
 	where rc.organization_id = @org and rc.sha = @sha and (@repository::text = '' or r.name = @repository)
 	order by coalesce(l.released_at, l.created_at) limit 1`
 
-const sqlReleasesBefore = `
-	select version from releases where project_id = @project and coalesce(released_at, created_at) <= coalesce(
-		(select coalesce(released_at, created_at) from releases where project_id = @project and version = @version), now())
-	order by coalesce(released_at, created_at) desc, version desc limit @limit`
+const sqlSuspectCommits = `
+	with v as (
+		select version, row_number() over (order by coalesce(released_at, created_at) desc, version desc) as place
+		from releases where project_id = @project and coalesce(released_at, created_at) <= coalesce(
+			(select coalesce(released_at, created_at) from releases where project_id = @project and version = @version), now())
+		order by coalesce(released_at, created_at) desc, version desc limit @releases)
+	select ` + commitFields + `
+	from v join release_commits rc on rc.organization_id = @org and rc.version = v.version
+		join commits c on c.organization_id = rc.organization_id and c.repository_id = rc.repository_id and c.sha = rc.sha
+		join repositories r on r.organization_id = rc.organization_id and r.id = rc.repository_id
+	order by v.place, rc.position limit @limit`
 
 // suspectReleases is how many releases up to the one an issue was first seen in are looked at for
 // the commit that caused it.
@@ -278,11 +285,10 @@ func (st *Store) SuspectCommits(ctx context.Context, org, project int64, version
 	if version == "" || len(frames) == 0 {
 		return nil, nil
 	}
-	rows, _ := st.db.Query(ctx, sqlReleasesBefore, pgx.StrictNamedArgs{"project": project, "version": version, "limit": suspectReleases})
-	versions, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(versions) == 0 {
-		return nil, translate(err, "find the releases before %.60s", version)
+	rows, _ := st.db.Query(ctx, sqlSuspectCommits, pgx.StrictNamedArgs{"org": org, "project": project, "version": version, "releases": suspectReleases, "limit": release.MaxCommits})
+	commits, err := pgx.CollectRows(rows, scanCommit)
+	if err != nil {
+		return nil, translate(err, "find the commits up to %.60s", version)
 	}
-	commits, err := st.CommitsOfReleases(ctx, org, versions, 0, release.MaxCommits)
-	return release.Suspects(frames, commits), err
+	return release.Suspects(frames, commits), nil
 }

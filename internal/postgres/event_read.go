@@ -42,6 +42,7 @@ const (
 		order by received_at, event_id limit 1`
 	sqlLatestEvents = issueEvents + ` order by received_at desc, event_id desc limit @limit`
 	sqlOldestEvent  = issueEvents + ` order by received_at, event_id limit 1`
+	sqlNewestEvent  = issueEvents + ` order by received_at desc, event_id desc limit 1`
 	sqlEventByID    = `
 		select e.event_id, e.issue_id, e.received_at, e.occurred_at, e.block_id, e.block_index, e.level, e.platform, e.release, e.environment, e.user_key
 		from event_seen s join events e on e.project_id = s.project_id and e.received_at = s.received_at and e.event_id = s.event_id
@@ -57,6 +58,21 @@ const recommendedWithin = 7 * 24 * time.Hour
 // IssueEvent returns one event of an issue with its neighbours. fault.Unknown: the issue has no
 // such event.
 func (st *Store) IssueEvent(ctx context.Context, project, issueID int64, which EventSelector) (EventView, error) {
+	v, err := st.ChosenEvent(ctx, project, issueID, which)
+	if err != nil {
+		return EventView{}, err
+	}
+	err = st.read(ctx, func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, sqlNeighbours, v.neighbourArgs(which.Environments))
+		n, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[neighbours])
+		v.setNeighbours(n)
+		return err
+	})
+	return v, translate(err, "find the neighbours of an event of issue %d", issueID)
+}
+
+// ChosenEvent is IssueEvent without the neighbours.
+func (st *Store) ChosenEvent(ctx context.Context, project, issueID int64, which EventSelector) (EventView, error) {
 	args := pgx.NamedArgs{"project": project, "issue": issueID, "environments": which.Environments}
 	places, err := st.candidates(ctx, args, which)
 	if err != nil {
@@ -73,9 +89,7 @@ func (st *Store) IssueEvent(ctx context.Context, project, issueID int64, which E
 		}
 	}
 	e := events[best]
-	v := EventView{Event: e.Event, Payload: e.Payload, Project: project, Issue: issueID, ReceivedAt: e.ReceivedAt}
-	err = st.read(ctx, func(tx pgx.Tx) error { return v.findNeighbours(ctx, tx, args, places[best]) })
-	return v, translate(err, "find the neighbours of an event of issue %d", issueID)
+	return EventView{Event: e.Event, Payload: e.Payload, Project: project, Issue: issueID, ReceivedAt: e.ReceivedAt}, nil
 }
 
 // candidates finds the event that is asked for; the recommended one is among several.
@@ -105,25 +119,6 @@ func (st *Store) candidates(ctx context.Context, args pgx.NamedArgs, which Event
 		}
 	}
 	return places, err
-}
-
-// findNeighbours fills in the events around at, and the ends of the issue's list.
-func (v *EventView) findNeighbours(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs, at eventPlace) error {
-	args["at"], args["event"], args["limit"] = at.ReceivedAt, at.EventID, 1
-	b := &pgx.Batch{}
-	for _, q := range []struct {
-		sql string
-		id  *event.ID
-	}{{sqlOlderEvent, &v.Prev}, {sqlNewerEvent, &v.Next}, {sqlOldestEvent, &v.First}, {sqlLatestEvents, &v.Last}} {
-		b.Queue(q.sql, args).Query(func(rows pgx.Rows) error {
-			list, err := pgx.CollectRows(rows, pgx.RowToStructByName[eventPlace])
-			if len(list) > 0 {
-				*q.id = list[0].EventID.Bytes
-			}
-			return err
-		})
-	}
-	return tx.SendBatch(ctx, b).Close()
 }
 
 // decoded reads and decodes the payloads of events.

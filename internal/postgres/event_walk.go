@@ -110,12 +110,12 @@ const MaxEventRank = 10_000
 const sqlEventRank = `
 	select count(*) from (
 		select from events where project_id = @project and issue_id = @issue and (received_at, event_id) > (@at::timestamptz, @event::uuid)
-		limit @limit) newer`
+		limit @most) newer`
 
 // EventRank counts how many events of an issue are newer than one, up to MaxEventRank.
 func (st *Store) EventRank(ctx context.Context, project, issue int64, receivedAt time.Time, id event.ID) (n int, err error) {
 	err = st.db.QueryRow(ctx, sqlEventRank, pgx.StrictNamedArgs{"project": project, "issue": issue, "at": receivedAt, "event": [16]byte(id),
-		"limit": MaxEventRank}).Scan(&n)
+		"most": MaxEventRank}).Scan(&n)
 	return n, translate(err, "count the newer events of issue %d", issue)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,14 +57,8 @@ func (st *Store) IssuesByID(ctx context.Context, org int64, ids []int64) ([]Issu
 
 // IssueByID returns one issue of an organization. fault.Unknown: it has none of that id.
 func (st *Store) IssueByID(ctx context.Context, org, id int64) (IssueRow, error) {
-	list, err := st.IssuesByID(ctx, org, []int64{id})
-	if err == nil && len(list) == 0 {
-		err = errNoResource()
-	}
-	if err != nil {
-		return IssueRow{}, err
-	}
-	return list[0], nil
+	h, err := st.IssueNamed(ctx, org, strconv.FormatInt(id, 10))
+	return h.Issue, err
 }
 
 const sqlIssueByNumber = `
@@ -73,66 +68,35 @@ const sqlIssueByNumber = `
 // IssueByShortID returns the issue of an organization that people call "CHECKOUT-1F2", in any
 // case. fault.Unknown: it has none of that name.
 func (st *Store) IssueByShortID(ctx context.Context, org int64, shortID string) (IssueRow, error) {
-	slug, number, ok := project.ParseShortID(shortID)
-	if !ok {
+	if _, _, ok := project.ParseShortID(shortID); !ok {
 		return IssueRow{}, errNoResource()
 	}
-	p, err := st.Project(ctx, org, slug)
-	if err != nil || p.Slug != slug {
-		return IssueRow{}, errOr(err, errNoResource())
-	}
-	var id int64
-	if err := st.db.QueryRow(ctx, sqlIssueByNumber, pgx.StrictNamedArgs{"project": p.ID, "number": number}).Scan(&id); err != nil {
-		return IssueRow{}, translate(err, "The requested resource does not exist")
-	}
-	return st.IssueByID(ctx, org, id)
+	h, err := st.IssueNamed(ctx, org, shortID)
+	return h.Issue, err
 }
 
-func errOr(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
-}
-
-const sqlIssueTagKeys = `
-	select key, count(*) as unique_values, sum(times_seen)::bigint as total
-	from issue_tags where project_id = @project and issue_id = @issue and (@key::text = '' or key = @key)
-	group by key order by total desc, key limit 200`
-
-const sqlIssueTagValues = `
-	select t.key, t.value, t.times_seen, t.first_seen, t.last_seen
-	from unnest(@keys::text[]) as k(key) cross join lateral (
-		select key, value, times_seen, first_seen, last_seen from issue_tags
+const sqlIssueTags = `
+	with k as materialized (
+		select key, count(*) as unique_values, sum(times_seen)::bigint as total
+		from issue_tags where project_id = @project and issue_id = @issue and (@key::text = '' or key = @key)
+		group by key order by total desc, key limit 200)
+	select k.key, k.unique_values, k.total, t.value, coalesce(t.times_seen, 0) as times_seen, coalesce(t.first_seen, 'epoch') as first_seen, coalesce(t.last_seen, 'epoch') as last_seen
+	from k left join lateral (
+		select value, times_seen, first_seen, last_seen from issue_tags
 		where project_id = @project and issue_id = @issue and key = k.key
-		order by times_seen desc, value limit @top) as t`
+		order by times_seen desc, value limit @top) as t on true
+	order by k.total desc, k.key, t.times_seen desc, t.value`
 
 // IssueTags lists the tags of an issue, most frequent first, each with its top most frequent
 // values. With a key, only that one.
 func (st *Store) IssueTags(ctx context.Context, project, issue int64, key string, top int) ([]TagKey, error) {
-	var list []TagKey
-	err := st.read(ctx, func(tx pgx.Tx) error {
-		args := pgx.StrictNamedArgs{"project": project, "issue": issue, "key": key}
-		rows, _ := tx.Query(ctx, sqlIssueTagKeys, args)
-		var err error
-		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k TagKey, err error) {
-			return k, row.Scan(&k.Key, &k.UniqueValues, &k.TotalValues)
-		})
-		if err != nil || top <= 0 {
-			return err
-		}
-		keys, at := make([]string, len(list)), make(map[string]int, len(list))
-		for i, k := range list {
-			keys[i], at[k.Key] = k.Key, i
-		}
-		rows, _ = tx.Query(ctx, sqlIssueTagValues, pgx.StrictNamedArgs{"project": project, "issue": issue, "keys": keys, "top": min(top, maxTagValues)})
-		values, err := pgx.CollectRows(rows, pgx.RowToStructByName[TagValue])
-		for _, v := range values {
-			list[at[v.Key]].Top = append(list[at[v.Key]].Top, v)
-		}
+	var list []tagDocument
+	err := st.read(ctx, func(tx pgx.Tx) (err error) {
+		rows, _ := tx.Query(ctx, sqlIssueTags, pgx.StrictNamedArgs{"project": project, "issue": issue, "key": key, "top": min(max(top, 0), maxTagValues)})
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[tagDocument])
 		return err
 	})
-	return list, translate(err, "list the tags of issue %d", issue)
+	return tagKeys(list), translate(err, "list the tags of issue %d", issue)
 }
 
 // maxTagValues is how many values of one tag are listed.
@@ -202,7 +166,7 @@ func (st *Store) IssueHashes(ctx context.Context, project, issue int64) ([]strin
 }
 
 const sqlActivities = `
-	select a.id, a.type, a.data, a.created_at, coalesce(u.id, 0), coalesce(u.name, ''), coalesce(u.email, '')
+	select a.id, a.type, a.data, a.created_at, coalesce(u.id, 0) as user_id, coalesce(u.name, '') as user_name, coalesce(u.email, '') as user_email
 	from activities a left join users u on u.id = a.user_id
 	where a.project_id = @project and a.issue_id = @issue order by a.id desc limit @limit`
 

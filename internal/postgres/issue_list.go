@@ -140,6 +140,7 @@ func (st *Store) ListIssues(ctx context.Context, org int64, q IssueQuery) (Issue
 	if err != nil {
 		return IssuePage{}, err
 	}
+	c.uncounted = q.Uncounted
 	var page IssuePage
 	err = st.read(ctx, func(tx pgx.Tx) error {
 		rows, hits, err := c.page(ctx, tx, column, from, given, q.Limit)
@@ -149,7 +150,7 @@ func (st *Store) ListIssues(ctx context.Context, org int64, q IssueQuery) (Issue
 		var links pageLinks
 		page.Rows, links = paged(rows, q.Limit, from, given, q.Sort.place)
 		page.Prev, page.Next, page.HasPrev, page.HasNext = links.Prev, links.Next, links.HasPrev, links.HasNext
-		if hits < 0 {
+		if len(rows) == 0 && given && !q.Uncounted { // the page could not tell
 			hits, err = c.hits(ctx, tx)
 		}
 		page.Hits, page.HitsCapped = min(hits, HitsMax), hits > HitsMax
@@ -218,7 +219,7 @@ const selection = `select i.project_id, i.id, i.place from unnest(@projects::big
 const countedWalks = 4
 
 // page reads one row more than limit. hits is how many rows the conditions hold for, up to one
-// more than HitsMax; negative when they were not counted.
+// more than HitsMax; it is not known of an empty page that is not the first.
 func (c *conditions) page(ctx context.Context, tx pgx.Tx, column string, from cursor, given bool, limit int) (list []IssueRow, hits int, err error) {
 	if len(c.projects) == 0 {
 		return nil, 0, nil
@@ -228,6 +229,15 @@ func (c *conditions) page(ctx context.Context, tx pgx.Tx, column string, from cu
 		order, compare = "", " > "
 	}
 	where := c.conditionText()
+	count := "0"
+	c.args["limit"], c.args["walk"], c.args["most"] = limit+1, limit+1, HitsMax+1
+	switch {
+	case c.uncounted:
+	case !given && len(c.projects)*len(c.statusList()) <= countedWalks:
+		count, c.args["walk"] = "(select count(*) from w)", HitsMax+1
+	default:
+		count = "(select count(*) from (" + fmt.Sprintf(selection, "1", where, "limit @most") + " limit @most) as hits)"
+	}
 	if given {
 		var value any = from.value
 		if column == "i.last_seen" || column == "i.first_seen" {
@@ -235,23 +245,15 @@ func (c *conditions) page(ctx context.Context, tx pgx.Tx, column string, from cu
 		}
 		where += " and (" + column + ", i.id)" + compare + "(" + c.arg(value) + ", " + c.arg(from.id) + ")"
 	}
-	counted := !given && len(c.projects)*len(c.statusList()) <= countedWalks
-	c.args["limit"], c.args["walk"] = limit+1, limit+1
-	if counted {
-		c.args["walk"] = HitsMax + 1
-	}
 	sorted := "order by place" + order + ", i.id" + order + " limit "
 	sql := "with w as materialized (" + fmt.Sprintf(selection, column, where, sorted+"@walk") + " " + sorted + "@walk) select " + issueFields +
-		", (select count(*) from w) as hits from (select * from w i " + sorted + "@limit) as w" +
+		", " + count + " as hits from (select * from w i " + sorted + "@limit) as w" +
 		" join issues i on i.project_id = w.project_id and i.id = w.id order by w.place" + order + ", i.id" + order
 	rows, err := c.run(ctx, tx, sql)
 	if err != nil {
 		return nil, 0, err
 	}
-	if list, hits, err = collectIssueRows(rows, c.projects); !counted {
-		hits = -1
-	}
-	return list, hits, err
+	return collectIssueRows(rows, c.projects)
 }
 
 // hits counts what the conditions hold for, up to one more than HitsMax.
@@ -306,4 +308,43 @@ func (st *Store) IssueSeries(ctx context.Context, issues map[int64][]int64, from
 		})
 	}
 	return series, translate(err, "read the event counts of %d issues", len(ids))
+}
+
+const sqlRowFacts = `
+	select w.issue_id, p.bookmarked_at is not null as bookmarked, coalesce(h.hours, '{}') as hours, coalesce(h.counts, '{}') as counts
+	from unnest(@projects::bigint[], @ids::bigint[]) as w(project_id, issue_id)
+		left join issue_people p on p.project_id = w.project_id and p.issue_id = w.issue_id and p.user_id = @user
+		left join lateral (select array_agg(hour) as hours, array_agg(times_seen) as counts from issue_hours h
+			where h.project_id = w.project_id and h.issue_id = w.issue_id and h.hour >= @from and h.hour < @until) as h on true`
+
+// RowFacts is what a list shows of an issue beside its row.
+type RowFacts struct {
+	Bookmarked bool    // by the reader
+	Series     []int64 // events, as IssueSeries counts them
+}
+
+// RowFacts reads what a list shows a user beside rows, by issue.
+func (st *Store) RowFacts(ctx context.Context, list []IssueRow, user int64, from time.Time, step time.Duration, n int) (map[int64]RowFacts, error) {
+	projects, ids := make([]int64, len(list)), make([]int64, len(list))
+	for i := range list {
+		projects[i], ids[i] = list[i].Project, list[i].ID
+	}
+	facts := make(map[int64]RowFacts, len(list))
+	if len(list) == 0 {
+		return facts, nil
+	}
+	rows, _ := st.db.Query(ctx, sqlRowFacts, pgx.StrictNamedArgs{"projects": projects, "ids": ids, "user": user, "from": from, "until": from.Add(time.Duration(n) * step)})
+	var id int64
+	var bookmarked bool
+	var hours []time.Time
+	var counts []int64
+	_, err := pgx.ForEachRow(rows, []any{&id, &bookmarked, &hours, &counts}, func() error {
+		f := RowFacts{Bookmarked: bookmarked, Series: make([]int64, n)}
+		for i, hour := range hours {
+			f.Series[min(int(hour.Sub(from)/step), n-1)] += counts[i]
+		}
+		facts[id] = f
+		return nil
+	})
+	return facts, translate(err, "read what is beside %d issues", len(list))
 }

@@ -33,7 +33,8 @@ type IssueQuery struct {
 	Limit        int       // 1 to 100; 0: 25
 	Me           int64     // the user whom "assigned:me" means
 
-	Within []project.Project // all of the organization, when they are known already
+	Within    []project.Project // all of the organization, when they are known already
+	Uncounted bool              // Hits are not asked for: as few issues as the page needs are looked at
 }
 
 // IssueRow is an issue as lists and pages show it.

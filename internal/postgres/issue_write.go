@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -98,7 +99,7 @@ func (w *issueWrites) add(r *IssueRow, before, s issue.State, acts []issue.Activ
 	}
 	resolution, err1 := optionalJSON(s.Resolution)
 	snooze, err2 := optionalJSON(s.Snooze)
-	if err := errOr(err1, err2); err != nil {
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	r.Status, r.Substatus, r.Priority, r.Assignee, r.Resolution, r.Snooze = s.Status, s.Substatus, s.Priority, s.Assignee, s.Resolution, s.Snooze

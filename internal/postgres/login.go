@@ -22,12 +22,9 @@ func (st *Store) Logins() Logins { return Logins{st} }
 const (
 	sqlFindLogin   = `select data from sessions where token = @token and expiry > now()`
 	sqlDeleteLogin = `delete from sessions where token = @token`
-	// Every request pushes the idle deadline; what is stored follows by the hour, which saves a
-	// write on almost every page.
 	sqlCommitLogin = `
-	insert into sessions as s (token, data, expiry) values (@token, @data, @expiry)
-	on conflict (token) do update set data = excluded.data, expiry = excluded.expiry
-	where s.data <> excluded.data or s.expiry < excluded.expiry - interval '1 hour'`
+	insert into sessions (token, data, expiry) values (@token, @data, @expiry)
+	on conflict (token) do update set data = excluded.data, expiry = excluded.expiry`
 	sqlExpireLogins = `
 	delete from sessions where token in
 		(select token from sessions where expiry < now() order by expiry limit 1000)`

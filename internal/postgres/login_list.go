@@ -22,7 +22,7 @@ func (st *Store) RecordLogin(ctx context.Context, l account.Login) (int64, error
 }
 
 const sqlUserLogins = `
-	select id, user_id, method, coalesce(organization_id, 0), address, user_agent, created_at, last_seen_at
+	select id, user_id, method, coalesce(organization_id, 0) as organization_id, address, user_agent, created_at, last_seen_at
 	from logins where user_id = @user order by last_seen_at desc, id desc limit 200`
 
 // UserLogins lists the browsers that a user is signed in with, last seen first.

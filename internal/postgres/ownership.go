@@ -21,10 +21,13 @@ import (
 const sqlOwnership = `
 	select raw, codeowners, actors, fallthrough, auto_assignment, created_at, updated_at from ownership where project_id = @project`
 
+// noOwnership is what a project has that no rules were written for.
+var noOwnership = ownership.Settings{Fallthrough: true, AutoAssignment: ownership.AssignOwner}
+
 // Ownership returns a project's ownership rules; what a project has that none were written for is
 // the zero value with its defaults.
 func (st *Store) Ownership(ctx context.Context, project int64) (ownership.Settings, error) {
-	s := ownership.Settings{Fallthrough: true, AutoAssignment: ownership.AssignOwner}
+	s := noOwnership
 	err := st.db.QueryRow(ctx, sqlOwnership, pgx.StrictNamedArgs{"project": project}).
 		Scan(&s.Raw, &s.CodeOwners, &s.Actors, &s.Fallthrough, &s.AutoAssignment, &s.CreatedAt, &s.UpdatedAt)
 	if err = translate(err, "read the ownership of project %d", project); fault.KindOf(err) == fault.Unknown {

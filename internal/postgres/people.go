@@ -58,20 +58,6 @@ func (m Mark) args(user int64, projects, ids []int64) pgx.StrictNamedArgs {
 		"seen": m.Seen, "bookmarked": m.Bookmarked, "subscribed": m.Subscribed, "reason": reason}
 }
 
-const sqlBookmarked = `
-	select issue_id from issue_people where project_id = any(@projects::bigint[]) and issue_id = any(@ids::bigint[]) and user_id = @user and bookmarked_at is not null`
-
-// Bookmarked returns those of the ids, of issues in the projects, that a user marked.
-func (st *Store) Bookmarked(ctx context.Context, projects, ids []int64, user int64) (map[int64]bool, error) {
-	rows, _ := st.db.Query(ctx, sqlBookmarked, pgx.StrictNamedArgs{"projects": projects, "ids": ids, "user": user})
-	list, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	marked := make(map[int64]bool, len(list))
-	for _, id := range list {
-		marked[id] = true
-	}
-	return marked, translate(err, "read bookmarks")
-}
-
 func queueSubscription(b *pgx.Batch, project, id, user int64, reason string) {
 	b.Queue(sqlSubscribe, pgx.StrictNamedArgs{"project": project, "issue": id, "user": user, "reason": reason})
 }
@@ -109,8 +95,8 @@ type IssueMarks struct {
 }
 
 const sqlIssueMarks = `
-	select i.id, (select count(*) from activities a where a.project_id = i.project_id and a.issue_id = i.id and a.type = 'note'),
-		p.seen_at is not null, p.bookmarked_at is not null, p.is_subscribed, coalesce(p.reason, '')
+	select i.id, (select count(*) from activities a where a.project_id = i.project_id and a.issue_id = i.id and a.type = 'note') as comments,
+		p.seen_at is not null as seen, p.bookmarked_at is not null as bookmarked, p.is_subscribed, coalesce(p.reason, '') as reason
 	from unnest(@projects::bigint[], @ids::bigint[]) as i(project_id, id)
 		left join issue_people p on p.project_id = i.project_id and p.issue_id = i.id and p.user_id = @user`
 

@@ -27,6 +27,8 @@ type conditions struct {
 	statuses map[issue.Status]bool
 	where    []string
 	args     pgx.NamedArgs
+
+	uncounted bool // IssueQuery.Uncounted
 }
 
 func newConditions(org int64, q IssueQuery, projects []project.Project, versions []release.Activity, now time.Time) (*conditions, error) {

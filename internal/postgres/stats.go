@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
+	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
 // OutcomeCount is a quantity of one step of time.
@@ -47,6 +50,33 @@ func (st *Store) OutcomeCounts(ctx context.Context, q OutcomeQuery) ([]OutcomeCo
 		return err
 	})
 	return list, translate(err, "sum the outcomes of %d projects", len(q.Projects))
+}
+
+const sqlProjectsSeen = `
+	select q.*, array(select e.name from environments e where e.project_id = q.id order by e.name limit 1000) as environments
+	from (` + sqlProjects + `) as q order by q.slug`
+
+// ProjectsSeen is Projects with the names of the environments that they were seen in, in order.
+func (st *Store) ProjectsSeen(ctx context.Context, org int64) (projects []project.Project, environments []string, err error) {
+	type row struct {
+		projectRow
+		Environments []string
+	}
+	rows, _ := st.db.Query(ctx, sqlProjectsSeen, pgx.StrictNamedArgs{"org": org})
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	who := account.PrincipalFrom(ctx)
+	for _, r := range found {
+		if who != nil && !who.Sees(r.ID) {
+			continue
+		}
+		p, err := r.project()
+		if err != nil {
+			return nil, nil, err
+		}
+		projects, environments = append(projects, p), append(environments, r.Environments...)
+	}
+	slices.Sort(environments)
+	return projects, slices.Compact(environments), translate(err, "list the projects of organization %d", org)
 }
 
 const sqlEnvironments = `

@@ -79,8 +79,7 @@ func (s *Service) Apply(ctx context.Context, ev *event.Event, revision int64) {
 // Refresh does what Apply does for an event that was stored, with what was uploaded since. The event
 // stays as it was stored when that cannot be learned now. It reports whether a frame changed.
 func (s *Service) Refresh(ctx context.Context, ev *event.Event) bool {
-	w := wanted(ev)
-	if s == nil || !w.any() && len(mappingIDs(ev)) == 0 && !hasNative(ev) {
+	if s == nil || !readable(ev) {
 		return false
 	}
 	revision, err := s.store.ArtifactRevision(ctx, ev.Project)
@@ -88,9 +87,21 @@ func (s *Service) Refresh(ctx context.Context, ev *event.Event) bool {
 		slog.WarnContext(ctx, "what was uploaded for an event is not known now", "err", err)
 		return false
 	}
-	if revision == 0 {
+	return s.RefreshAt(ctx, ev, revision)
+}
+
+// readable reports whether an event has frames that uploads could make readable.
+func readable(ev *event.Event) bool {
+	w := wanted(ev)
+	return w.any() || len(mappingIDs(ev)) > 0 || hasNative(ev)
+}
+
+// RefreshAt is Refresh for callers that know the revision of the project's artifacts.
+func (s *Service) RefreshAt(ctx context.Context, ev *event.Event, revision int64) bool {
+	if s == nil || revision == 0 || !readable(ev) {
 		return false
 	}
+	w := wanted(ev)
 	ev.Errors = withoutOwn(ev.Errors)
 	changed := w.any() && s.javascript(ctx, ev, &w, revision)
 	changed = s.jvm(ctx, ev, revision) || changed

@@ -60,11 +60,16 @@ func Explain(ctx context.Context, st *postgres.Store, p project.Project, id even
 	if err != nil {
 		return Explanation{}, fault.Wrap(err, fault.Internal, "decode a stored event")
 	}
+	return ExplainEvent(ctx, st, p, stored.IssueID, ev)
+}
+
+// ExplainEvent is Explain for an event that was read, as it is stored, and its issue.
+func ExplainEvent(ctx context.Context, st *postgres.Store, p project.Project, issueID int64, ev *event.Event) (Explanation, error) {
 	now, err := grouping.ReadSettings(p.Settings.Grouping)
 	if err != nil {
 		return Explanation{}, err
 	}
-	x := Explanation{Issue: stored.IssueID, Current: ev.GroupedBy == now.GroupedBy()}
+	x := Explanation{Issue: issueID, Current: ev.GroupedBy == now.GroupedBy()}
 	met := now
 	if !x.Current && ev.GroupedBy != "" {
 		if met, err = st.GroupingOf(ctx, p.ID, ev.GroupedBy); fault.KindOf(err) == fault.Unknown {
@@ -76,7 +81,7 @@ func Explain(ctx context.Context, st *postgres.Store, p project.Project, id even
 	x.Explanation = grouping.Compile(met).Explain(ev)
 	known, err := st.IssuesOfHashes(ctx, p.ID, x.Hashes())
 	for _, issue := range known {
-		x.Reproduced = x.Reproduced || issue == stored.IssueID
+		x.Reproduced = x.Reproduced || issue == issueID
 	}
 	return x, err
 }

@@ -32,20 +32,3 @@ func (m members) choices() (list []view.Choice) {
 	}
 	return list
 }
-
-// aboutRows reads who can have the issues of a list, and which of them the reader marked.
-func (u *UI) aboutRows(v *visit, rows []postgres.IssueRow) (members, map[int64]bool, error) {
-	if len(rows) == 0 {
-		return nil, nil, nil
-	}
-	people, err := u.Store.Members(v.r.Context(), v.principal.Organization.ID)
-	if err != nil {
-		return nil, nil, err
-	}
-	projects, ids := make([]int64, len(rows)), make([]int64, len(rows))
-	for i := range rows {
-		projects[i], ids[i] = rows[i].Project, rows[i].ID
-	}
-	marked, err := u.Store.Bookmarked(v.r.Context(), projects, ids, v.principal.UserID())
-	return people, marked, err
-}

@@ -12,15 +12,6 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
 
-// readBeside reads what is kept beside the event of the page.
-func (u *UI) readBeside(ctx context.Context, d *issueData) (err error) {
-	if d.files, err = u.Store.EventAttachments(ctx, d.row.Project, d.event.Event.ID); err != nil {
-		return err
-	}
-	d.words, err = u.Store.EventFeedback(ctx, d.row.Project, d.event.Event.ID)
-	return err
-}
-
 // file is a file of an event; its bytes come from the API.
 func (v *visit) file(project int64, f *postgres.AttachmentRow) view.File {
 	file := view.NewFile(f.Name, f.ContentType, f.Size, fmt.Sprintf("/api/0/projects/%s/%d/events/%s/attachments/%d/?download=1",
@@ -31,15 +22,15 @@ func (v *visit) file(project int64, f *postgres.AttachmentRow) view.File {
 
 // showBeside adds the files that came with an event, and what users wrote about it.
 func (v *visit) showBeside(e *view.Event, d *issueData) {
-	for i := range d.files {
-		f := v.file(d.row.Project, &d.files[i])
+	for i := range d.beside.Files {
+		f := v.file(d.Issue.Project, &d.beside.Files[i])
 		if f.Readable {
-			f.View = fmt.Sprintf("%s/attachments/%d", v.eventHref(&d.row, d.files[i].Event), d.files[i].ID)
+			f.View = fmt.Sprintf("%s/attachments/%d", v.eventHref(&d.Issue, d.beside.Files[i].Event), d.beside.Files[i].ID)
 		}
 		e.Files = append(e.Files, f)
 	}
-	for i := range d.words {
-		w := &d.words[i]
+	for i := range d.beside.Feedback {
+		w := &d.beside.Feedback[i]
 		e.Feedback = append(e.Feedback, view.Words{Name: w.Name, Email: w.Email, Message: w.Message, At: w.ReceivedAt})
 	}
 }

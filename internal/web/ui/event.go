@@ -44,7 +44,7 @@ func (u *UI) storedEvent(v *visit) (postgres.IssueRow, postgres.EventView, error
 	if err != nil {
 		return row, none, err
 	}
-	e, err := u.Store.IssueEvent(v.r.Context(), row.Project, row.ID, which)
+	e, err := u.Store.ChosenEvent(v.r.Context(), row.Project, row.ID, which)
 	return row, e, err
 }
 

@@ -17,6 +17,7 @@ import (
 // filters are what the frame's filters say about a page.
 type filters struct {
 	all          []project.Project // of the organization, the reader's starred ones first
+	seen         []string          // environments of theirs
 	slugs        []string          // of the projects chosen; none: all
 	Environments []string          // none: all
 	Period       string            // a word of periods; empty: any time, or a range of one's own
@@ -57,15 +58,13 @@ func (u *UI) filtered(h handler) handler {
 			return err
 		}
 		v.filters = f
-		if v.base.Filters, err = u.drawFrameFilters(v, f); err != nil {
-			return err
-		}
+		v.base.Filters = drawFrameFilters(v, f)
 		return h(v)
 	}
 }
 
 func (u *UI) readFilters(v *visit, q url.Values) (*filters, error) {
-	all, err := u.Store.Projects(v.r.Context(), v.principal.Organization.ID)
+	all, seen, err := u.Store.ProjectsSeen(v.r.Context(), v.principal.Organization.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +72,7 @@ func (u *UI) readFilters(v *visit, q url.Values) (*filters, error) {
 	slices.SortStableFunc(all, func(a, b project.Project) int {
 		return btoi(slices.Contains(starred, b.ID)) - btoi(slices.Contains(starred, a.ID))
 	})
-	f := &filters{all: all, slugs: chosenValues(q["project"]), Environments: chosenValues(q["environment"]), Period: periodWord(q.Get("period")),
+	f := &filters{all: all, seen: seen, slugs: chosenValues(q["project"]), Environments: chosenValues(q["environment"]), Period: periodWord(q.Get("period")),
 		zone: v.base.Look.Zone, now: v.base.Now}
 	if f.zone == nil {
 		f.zone = time.UTC
@@ -191,22 +190,17 @@ func (v *visit) keptFilters() string {
 	return "?" + text
 }
 
-func (u *UI) drawFrameFilters(v *visit, f *filters) (*view.Filters, error) {
-	ids := make([]int64, len(f.all))
+func drawFrameFilters(v *visit, f *filters) *view.Filters {
 	d := &view.Filters{Action: v.orgPath("/filters"), From: f.from, To: f.to}
 	var names []string
-	for i, p := range f.all {
-		ids[i] = p.ID
+	for _, p := range f.all {
 		c := view.Choice{Value: p.Slug, Label: p.Name, Current: slices.Contains(f.slugs, p.Slug) || slices.Contains(f.slugs, strconv.FormatInt(p.ID, 10))}
 		if c.Current {
 			names = append(names, p.Name)
 		}
 		d.Projects = append(d.Projects, c)
 	}
-	environments, err := u.Store.EnvironmentNames(v.r.Context(), ids)
-	if err != nil {
-		return nil, err
-	}
+	environments := f.seen
 	for _, name := range f.Environments {
 		if !slices.Contains(environments, name) {
 			environments = append(environments, name)
@@ -231,7 +225,7 @@ func (u *UI) drawFrameFilters(v *visit, f *filters) (*view.Filters, error) {
 	for _, some := range []bool{len(f.slugs) > 0, len(f.Environments) > 0, d.PeriodWords != periods[0].label} {
 		d.Count += btoi(some)
 	}
-	return d, nil
+	return d
 }
 
 func severalWords(names []string, none string) string {

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,71 +26,42 @@ const (
 
 // issueData is what the issue page shows, read side by side.
 type issueData struct {
-	row      postgres.IssueRow
+	postgres.IssueHead
 	event    *postgres.EventView // nil: none is kept any more
-	files    []postgres.AttachmentRow
-	words    []postgres.FeedbackRow
-	tags     []postgres.TagKey
-	activity []postgres.Activity
-	series   []int64
-	from     time.Time // of the first bucket of series
-	newer    int       // events of the issue, up to postgres.MaxEventRank
-	people   []postgres.Person
+	beside   postgres.EventBeside
+	issue    postgres.IssueBeside
+	from     time.Time // of the first bucket of the series
 	suspects []release.Suspect
-	owner    view.OwnerFact
-	marks    postgres.IssueMarks
 }
 
 // seriesDays is how far back the chart of an issue goes.
 const seriesDays = 30
 
-func (u *UI) readIssue(v *visit, row postgres.IssueRow, which postgres.EventSelector) (*issueData, error) {
+func (u *UI) readIssue(v *visit, head postgres.IssueHead, which postgres.EventSelector) (*issueData, error) {
 	g, ctx := errgroup.WithContext(v.r.Context())
-	d := &issueData{row: row, from: v.base.Now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-seriesDays)}
+	d := &issueData{IssueHead: head, from: v.base.Now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-seriesDays)}
+	row := &d.Issue
 	g.Go(func() error {
-		found, err := u.Store.IssueEvent(ctx, row.Project, row.ID, which)
-		if err == nil {
-			u.Symbols.Refresh(ctx, found.Event)
-			d.event = &found
-			if err = u.readBeside(ctx, d); err == nil {
-				err = u.readOwner(ctx, d)
-			}
-			if err == nil {
-				d.newer, err = u.Store.EventRank(ctx, row.Project, row.ID, found.ReceivedAt, found.Event.ID)
-			}
-		} else if fault.KindOf(err) == fault.Unknown && which.Which != postgres.EventByID {
-			err = nil
-		}
-		return err
-	})
-	g.Go(func() (err error) {
-		d.tags, err = u.Store.IssueTags(ctx, row.Project, row.ID, "", topValues)
-		return err
-	})
-	g.Go(func() (err error) {
-		if row.FirstRelease == "" {
+		found, err := u.Store.ChosenEvent(ctx, row.Project, row.ID, which)
+		if fault.KindOf(err) == fault.Unknown && err != nil && which.Which != postgres.EventByID {
 			return nil
 		}
-		d.suspects, err = u.Store.IssueSuspects(ctx, v.principal.Organization.ID, row.Project, row.ID, row.FirstRelease)
-		if fault.KindOf(err) == fault.Unknown { // its events may be past the retention
-			err = nil
+		if err != nil {
+			return err
 		}
-		return err
-	})
-	g.Go(func() error {
-		marks, err := u.Store.IssueMarks(ctx, v.principal.UserID(), []postgres.IssueRow{row})
-		d.marks = marks[row.ID]
+		if d.beside, err = u.Store.EventBeside(ctx, &found, which.Environments); err != nil {
+			return err
+		}
+		u.Symbols.RefreshAt(ctx, found.Event, d.beside.Revision)
+		d.event = &found
+		if row.FirstRelease != "" {
+			d.suspects, err = u.Store.SuspectCommits(ctx, v.principal.Organization.ID, row.Project, row.FirstRelease, postgres.SuspectFrames(found.Event))
+		}
 		return err
 	})
 	g.Go(func() (err error) {
-		if d.people, err = u.Store.Members(ctx, v.principal.Organization.ID); err != nil {
-			return err
-		}
-		if d.activity, err = u.Store.Activities(ctx, row.Project, row.ID, activityShown); err != nil {
-			return err
-		}
-		series, err := u.Store.IssueSeries(ctx, map[int64][]int64{row.Project: {row.ID}}, d.from, 24*time.Hour, seriesDays)
-		d.series = series[row.ID]
+		d.issue, err = u.Store.IssueBeside(ctx, row.Project, row.ID, postgres.IssueBesideQuery{TopValues: topValues, Activities: activityShown,
+			From: d.from, Step: 24 * time.Hour, Steps: seriesDays, Reader: v.principal.UserID()})
 		return err
 	})
 	return d, g.Wait()
@@ -106,14 +76,15 @@ func (u *UI) issue(v *visit) error {
 	if err != nil {
 		return err
 	}
-	row, err := u.findIssue(v)
+	head, err := u.findIssueHead(v)
 	if err != nil {
 		return err
 	}
+	row := &head.Issue
 	if name := v.param("issue"); name != row.ShortID { // another spelling, or the number of the API
 		return v.redirect(strings.Replace(v.r.URL.RequestURI(), "/issues/"+url.PathEscape(name), "/issues/"+row.ShortID, 1))
 	}
-	d, err := u.readIssue(v, row, which)
+	d, err := u.readIssue(v, head, which)
 	if err != nil {
 		return err
 	}
@@ -125,31 +96,28 @@ func (u *UI) issue(v *visit) error {
 
 // findIssue finds the issue that the path names by its short id or its number.
 func (u *UI) findIssue(v *visit) (postgres.IssueRow, error) {
-	ctx, org, name := v.r.Context(), v.principal.Organization.ID, v.param("issue")
-	var row postgres.IssueRow
-	id, err := strconv.ParseInt(name, 10, 64)
-	if err == nil {
-		row, err = u.Store.IssueByID(ctx, org, id)
-	} else {
-		row, err = u.Store.IssueByShortID(ctx, org, name)
-	}
+	head, err := u.findIssueHead(v)
+	return head.Issue, err
+}
+
+// findIssueHead is findIssue with what every page of an issue shows.
+func (u *UI) findIssueHead(v *visit) (postgres.IssueHead, error) {
+	head, err := u.Store.IssueNamed(v.r.Context(), v.principal.Organization.ID, v.param("issue"))
 	if fault.KindOf(err) == fault.Unknown && err != nil {
 		err = fault.New(fault.Unknown, "There is no issue of this name, or it is not for you.")
 	}
-	return row, err
+	return head, err
 }
 
 func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
-	row := &d.row
+	row := &d.Issue
 	page := view.IssuePage{
-		IssueHead: u.issueHead(v, row, d.people, ""), Events: row.TimesSeen, Users: row.UserCount, FirstSeen: row.FirstSeen, LastSeen: row.LastSeen,
+		IssueHead: u.issueHead(v, row, d.Members, ""), Events: row.TimesSeen, Users: row.UserCount, FirstSeen: row.FirstSeen, LastSeen: row.LastSeen,
 		FirstRel: row.FirstRelease, FirstRelHref: v.releaseHref(row.ProjectSlug, row.FirstRelease), LastRelHref: v.releaseHref(row.ProjectSlug, row.LastRelease),
 	}
-	page.Bookmarked, page.Subscribed = d.marks.Bookmarked, d.marks.Subscribed != nil && *d.marks.Subscribed
-	page.Series = view.Series{Counts: d.series, Unit: "day"}
-	if len(d.series) != seriesDays {
-		page.Series.Counts = make([]int64, seriesDays)
-	}
+	marks := d.issue.Marks
+	page.Bookmarked, page.Subscribed = marks.Bookmarked, marks.Subscribed != nil && *marks.Subscribed
+	page.Series = view.Series{Counts: d.issue.Series, Unit: "day"}
 	for i := range page.Series.Counts {
 		page.Series.Labels = append(page.Series.Labels, d.from.AddDate(0, 0, i).Format("2 Jan"))
 	}
@@ -168,18 +136,21 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 			page.Event.Doctor = v.eventHref(row, d.event.Event.ID) + "/source-maps"
 		}
 	}
-	page.TagKeys = distributions(d.tags, v.tagHref)
+	page.TagKeys = distributions(d.issue.Tags, v.tagHref)
 	for i := range page.TagKeys {
 		page.TagKeys[i].Href = v.orgPath("/issues/"+row.ShortID) + "/tags"
 	}
-	page.Releases, page.Environments = shares(d.tags, "release", v.tagHref), shares(d.tags, "environment", v.tagHref)
+	page.Releases, page.Environments = shares(d.issue.Tags, "release", v.tagHref), shares(d.issue.Tags, "environment", v.tagHref)
 	for i := range page.Releases {
 		if page.Releases[i].Name == row.FirstRelease {
 			page.Releases[i].Mark = "first"
 		}
 	}
-	page.History = u.historyOf(v, row, d.activity, d.people)
-	page.Suspects, page.Owner = suspects(d.suspects), d.owner
+	page.History = u.historyOf(v, row, d.issue.Activities, d.Members)
+	page.Suspects = suspects(d.suspects)
+	if d.event != nil {
+		page.Owner = ownerOf(&d.issue.Ownership, d.event.Event)
+	}
 	return page
 }
 
@@ -188,7 +159,7 @@ func (u *UI) eventOptions(v *visit, d *issueData) view.EventOptions {
 	q := v.r.URL.Query()
 	return view.EventOptions{
 		ReceivedAt: d.event.ReceivedAt, TagHref: v.tagHref, Look: u.stackLook(v), Open: q["open"], Thread: q.Get("thread"),
-		Href: v.eventHref(&d.row, d.event.Event.ID),
+		Href: v.eventHref(&d.Issue, d.event.Event.ID),
 		With: func(name, value string) string {
 			changed := maps.Clone(q)
 			if changed == nil {
@@ -221,11 +192,11 @@ func eventNav(d *issueData, href, word string) view.EventNav {
 		Which: word, First: at(e.First), Older: at(e.Prev), Newer: at(e.Next), Last: at(e.Last),
 		Recommended: href, JSON: href + "/events/" + e.Event.ID.String() + "/json", All: href + "/events",
 	}
-	switch total := max(d.row.TimesSeen, int64(d.newer)+1); {
-	case d.newer >= postgres.MaxEventRank:
+	switch total := max(d.Issue.TimesSeen, int64(d.beside.Newer)+1); {
+	case d.beside.Newer >= postgres.MaxEventRank:
 		n.Rank = "an older one of " + view.Long(total)
 	default:
-		n.Rank = "event " + view.Long(total-int64(d.newer)) + " of " + view.Long(total)
+		n.Rank = "event " + view.Long(total-int64(d.beside.Newer)) + " of " + view.Long(total)
 	}
 	if word == "" {
 		n.Which = "recommended"

@@ -14,29 +14,29 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/ownership"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/release"
 	"github.com/tocsin-dev/tocsin/internal/web/audit"
 	"github.com/tocsin-dev/tocsin/internal/web/regroup"
 	"github.com/tocsin-dev/tocsin/internal/web/ui/view"
 )
 
-// readOwner finds out whom the rules of the project name for the event of the page.
-func (u *UI) readOwner(ctx context.Context, d *issueData) error {
-	o, err := u.Store.Ownership(ctx, d.row.Project)
-	if err != nil || o.Raw == "" && o.CodeOwners == "" {
-		return err
+// ownerOf is whom the rules of a project name for an event.
+func ownerOf(o *ownership.Settings, e *event.Event) (owner view.OwnerFact) {
+	if o.Raw == "" && o.CodeOwners == "" {
+		return owner
 	}
 	raw, _ := ownership.Parse(o.Raw) // both were checked when they were stored
 	file, _ := ownership.ParseCodeOwners(o.CodeOwners)
-	facts := ownership.FactsOf(d.event.Event)
+	facts := ownership.FactsOf(e)
 	rule := raw.Match(facts)
 	if rule == nil {
 		rule = file.Match(facts)
 	}
 	if rule != nil {
-		d.owner = view.OwnerFact{Names: strings.Join(rule.Owners, ", "), Rule: rule.Text()}
+		owner = view.OwnerFact{Names: strings.Join(rule.Owners, ", "), Rule: rule.Text()}
 	}
-	return nil
+	return owner
 }
 
 // suspects are commits that may have caused an issue, in words.
@@ -64,10 +64,11 @@ const similarShown = 10
 
 // issueSimilar lists issues with something in common, and why.
 func (u *UI) issueSimilar(v *visit) error {
-	row, head, err := u.issueTabPage(v, "similar")
+	of, head, err := u.issueTabPage(v, "similar")
 	if err != nil {
 		return err
 	}
+	row := &of.Issue
 	list, err := u.Store.SimilarIssues(v.r.Context(), row.Project, row.ID, similarShown)
 	if err != nil {
 		return err
@@ -97,10 +98,11 @@ func (u *UI) issueSimilar(v *visit) error {
 
 // issueMerged shows what grouping made of the issue's events, and why the one shown is here.
 func (u *UI) issueMerged(v *visit) error {
-	row, head, err := u.issueTabPage(v, "merged")
+	of, head, err := u.issueTabPage(v, "merged")
 	if err != nil {
 		return err
 	}
+	row := &of.Issue
 	hashes, err := u.Store.IssueHashCounts(v.r.Context(), row.Project, row.ID)
 	if err != nil {
 		return err
@@ -109,12 +111,12 @@ func (u *UI) issueMerged(v *visit) error {
 	for _, h := range hashes {
 		page.Hashes = append(page.Hashes, view.HashLine{Hash: h.Hash, Events: h.TimesSeen, First: h.FirstSeen, Last: h.LastSeen})
 	}
-	found, err := u.Store.IssueEvent(v.r.Context(), row.Project, row.ID, postgres.EventSelector{Which: postgres.EventRecommended})
+	found, err := u.Store.ChosenEvent(v.r.Context(), row.Project, row.ID, postgres.EventSelector{Which: postgres.EventRecommended})
 	if err == nil {
-		if page.Why, err = u.explained(v, &row, found.Event.ID); err != nil {
+		if page.Why, err = u.explained(v.r.Context(), of.Project, &found); err != nil {
 			return err
 		}
-		page.EventHref = v.eventHref(&row, found.Event.ID)
+		page.EventHref = v.eventHref(row, found.Event.ID)
 	} else if fault.KindOf(err) != fault.Unknown {
 		return err
 	}
@@ -122,12 +124,8 @@ func (u *UI) issueMerged(v *visit) error {
 }
 
 // explained says why an event is in its issue.
-func (u *UI) explained(v *visit, row *postgres.IssueRow, id event.ID) (*view.Why, error) {
-	p, err := u.Store.Project(v.r.Context(), v.principal.Organization.ID, row.ProjectSlug)
-	if err != nil {
-		return nil, err
-	}
-	x, err := regroup.Explain(v.r.Context(), u.Store, p, id)
+func (u *UI) explained(ctx context.Context, p project.Project, found *postgres.EventView) (*view.Why, error) {
+	x, err := regroup.ExplainEvent(ctx, u.Store, p, found.Issue, found.Event)
 	if err != nil {
 		return nil, err
 	}

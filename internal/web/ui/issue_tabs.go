@@ -58,30 +58,27 @@ func (u *UI) issueHead(v *visit, row *postgres.IssueRow, people []postgres.Perso
 }
 
 // issueTabPage finds the issue of a tab and prepares what stands above it.
-func (u *UI) issueTabPage(v *visit, at string) (row postgres.IssueRow, head view.IssueHead, err error) {
+func (u *UI) issueTabPage(v *visit, at string) (of postgres.IssueHead, head view.IssueHead, err error) {
 	if err = v.principal.Require(account.EventRead); err != nil {
-		return row, head, err
+		return of, head, err
 	}
-	if row, err = u.findIssue(v); err != nil {
-		return row, head, err
-	}
-	people, err := u.Store.Members(v.r.Context(), v.principal.Organization.ID)
-	if err != nil {
-		return row, head, err
+	if of, err = u.findIssueHead(v); err != nil {
+		return of, head, err
 	}
 	v.base.Section, v.base.Keys = view.SectionIssues, view.KeysDetail
-	v.base.Crumbs = []view.Link{{Label: "Issues", Href: v.orgPath("/issues")}, {Label: row.ShortID}}
-	return row, u.issueHead(v, &row, people, at), nil
+	v.base.Crumbs = []view.Link{{Label: "Issues", Href: v.orgPath("/issues")}, {Label: of.Issue.ShortID}}
+	return of, u.issueHead(v, &of.Issue, of.Members, at), nil
 }
 
 // eventsPerPage is how many events a list shows: each is decoded for its title and address.
 const eventsPerPage = 50
 
 func (u *UI) issueEvents(v *visit) error {
-	row, head, err := u.issueTabPage(v, "events")
+	of, head, err := u.issueTabPage(v, "events")
 	if err != nil {
 		return err
 	}
+	row := &of.Issue
 	list, err := u.Store.WalkEvents(v.r.Context(), postgres.EventWalk{Project: row.Project, Issue: row.ID, At: v.r.URL.Query().Get("at"), Limit: eventsPerPage})
 	if err != nil {
 		return err
@@ -96,7 +93,7 @@ func (u *UI) issueEvents(v *visit) error {
 	page.Newer, page.Older = at(list.Newer), at(list.Older)
 	for i := range list.Rows {
 		r := &list.Rows[i]
-		line := view.EventLine{Href: v.eventHref(&row, r.ID), ID: r.ID.String(), At: r.OccurredAt, Level: view.LevelOf(r.Level),
+		line := view.EventLine{Href: v.eventHref(row, r.ID), ID: r.ID.String(), At: r.OccurredAt, Level: view.LevelOf(r.Level),
 			Title: r.Event.Metadata().Title, Release: r.Release, Environment: r.Environment, User: r.UserKey}
 		if r.Event.Request != nil {
 			line.URL = r.Event.Request.URL
@@ -114,10 +111,11 @@ const (
 )
 
 func (u *UI) issueTags(v *visit) error {
-	row, head, err := u.issueTabPage(v, "tags")
+	of, head, err := u.issueTabPage(v, "tags")
 	if err != nil {
 		return err
 	}
+	row := &of.Issue
 	tags, err := u.Store.IssueTags(v.r.Context(), row.Project, row.ID, "", tagValuesShown)
 	if err != nil {
 		return err
@@ -173,27 +171,25 @@ func contrast(tags []postgres.TagKey, usual []postgres.TagShare, href func(key, 
 func difference(c view.Contrast) int { return max(c.Here-c.Usual, c.Usual-c.Here) }
 
 func (u *UI) issueActivity(v *visit) error {
-	row, head, err := u.issueTabPage(v, "activity")
+	of, head, err := u.issueTabPage(v, "activity")
 	if err != nil {
 		return err
 	}
+	row := &of.Issue
 	list, err := u.Store.Activities(v.r.Context(), row.Project, row.ID, 100)
 	if err != nil {
 		return err
 	}
-	people, err := u.Store.Members(v.r.Context(), v.principal.Organization.ID)
-	if err != nil {
-		return err
-	}
-	page := view.ActivityPage{IssueHead: head, History: u.historyOf(v, &row, list, people)}
+	page := view.ActivityPage{IssueHead: head, History: u.historyOf(v, row, list, of.Members)}
 	return v.render(http.StatusOK, "Activity of "+row.ShortID, func(p view.Page) component { return view.IssueActivity(p, page) })
 }
 
 func (u *UI) issueFiles(v *visit) error {
-	row, head, err := u.issueTabPage(v, "attachments")
+	of, head, err := u.issueTabPage(v, "attachments")
 	if err != nil {
 		return err
 	}
+	row := &of.Issue
 	list, err := u.Store.IssueAttachments(v.r.Context(), row.Project, row.ID)
 	if err != nil {
 		return err
@@ -201,7 +197,7 @@ func (u *UI) issueFiles(v *visit) error {
 	page := view.FilesPage{IssueHead: head}
 	for i := range list {
 		f := v.file(row.Project, &list[i])
-		f.Event = v.eventHref(&row, list[i].Event)
+		f.Event = v.eventHref(row, list[i].Event)
 		page.Files = append(page.Files, f)
 	}
 	return v.render(http.StatusOK, "Attachments of "+row.ShortID, func(p view.Page) component { return view.IssueFiles(p, page) })

@@ -247,13 +247,17 @@ func (s listState) choices(page *view.ListPage) {
 
 // fillRows turns what was found into rows with their sparklines.
 func (u *UI) fillRows(v *visit, page *view.ListPage, s listState, found postgres.IssuePage) error {
-	series, err := u.seriesOf(v, found.Rows, s.spark)
+	ctx := v.r.Context()
+	from, step, n, unit := sparkTime(v.base.Now, s.spark)
+	facts, err := u.Store.RowFacts(ctx, found.Rows, v.principal.UserID(), from, step, n)
 	if err != nil {
 		return err
 	}
-	who, marked, err := u.aboutRows(v, found.Rows)
-	if err != nil {
-		return err
+	var who members
+	if len(found.Rows) > 0 {
+		if who, err = u.Store.Members(ctx, v.principal.Organization.ID); err != nil {
+			return err
+		}
 	}
 	page.People = who.choices()
 	page.HistogramHref = v.orgPath("/issues/histogram") + strings.TrimPrefix(s.href(func(n *listState) { n.cursor, n.sort = "", "" }), s.path)
@@ -264,8 +268,8 @@ func (u *UI) fillRows(v *visit, page *view.ListPage, s listState, found postgres
 	}
 	for i := range found.Rows {
 		row := issueRow(&found.Rows[i], v.orgPath("/issues/"), v.base.Now)
-		row.Assignee, row.Bookmarked = who.name(found.Rows[i].Assignee), marked[found.Rows[i].ID]
-		row.Series = series(found.Rows[i].ID)
+		f := facts[found.Rows[i].ID]
+		row.Assignee, row.Bookmarked, row.Series = who.name(found.Rows[i].Assignee), f.Bookmarked, view.Series{Counts: f.Series, Unit: unit}
 		page.Rows = append(page.Rows, row)
 	}
 	page.Hits = view.Long(int64(found.Hits))
@@ -281,32 +285,13 @@ func (u *UI) fillRows(v *visit, page *view.ListPage, s listState, found postgres
 	return nil
 }
 
-// seriesOf reads the sparklines of all rows at once and returns the one of an issue.
-func (u *UI) seriesOf(v *visit, rows []postgres.IssueRow, period string) (func(id int64) view.Series, error) {
-	step, n, unit := time.Hour, 24, "hour"
-	end := v.base.Now.UTC().Truncate(time.Hour).Add(time.Hour)
+// sparkTime is what the sparklines of a list show: n steps from a moment on, and the word for one.
+func sparkTime(now time.Time, period string) (from time.Time, step time.Duration, n int, unit string) {
+	step, n, unit = time.Hour, 24, "hour"
 	if period == "14d" {
 		step, n, unit = 24*time.Hour, 14, "day"
-		end = v.base.Now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
 	}
-	issues := make(map[int64][]int64)
-	for i := range rows {
-		issues[rows[i].Project] = append(issues[rows[i].Project], rows[i].ID)
-	}
-	counts := map[int64][]int64{}
-	if len(rows) > 0 {
-		var err error
-		if counts, err = u.Store.IssueSeries(v.r.Context(), issues, end.Add(-time.Duration(n)*step), step, n); err != nil {
-			return nil, err
-		}
-	}
-	return func(id int64) view.Series {
-		c := counts[id]
-		if len(c) != n {
-			c = make([]int64, n)
-		}
-		return view.Series{Counts: c, Unit: unit}
-	}, nil
+	return now.UTC().Truncate(step).Add(step).Add(-time.Duration(n) * step), step, n, unit
 }
 
 // whyEmpty tells the kinds of empty list apart.

@@ -92,7 +92,7 @@ func (u *UI) exportCSV(v *visit) error {
 	if err != nil {
 		return err
 	}
-	iq.Limit, iq.Cursor = csvPage, ""
+	iq.Limit, iq.Cursor, iq.Uncounted = csvPage, "", true
 	first, err := u.Store.ListIssues(v.r.Context(), v.principal.Organization.ID, iq)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (u *UI) peek(v *visit) error {
 		return err
 	}
 	page := view.PeekPage{Row: issueRow(&row, v.orgPath("/issues/"), v.base.Now)}
-	found, err := u.Store.IssueEvent(v.r.Context(), row.Project, row.ID, postgres.EventSelector{Which: postgres.EventRecommended})
+	found, err := u.Store.ChosenEvent(v.r.Context(), row.Project, row.ID, postgres.EventSelector{Which: postgres.EventRecommended})
 	switch {
 	case err == nil:
 		page.Event = view.NewEvent(found.Event, view.EventOptions{ReceivedAt: found.ReceivedAt, TagHref: func(string, string) string { return "" }})

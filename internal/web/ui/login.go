@@ -47,7 +47,7 @@ func (u *UI) newLogins() *scs.SessionManager {
 	m := scs.New()
 	m.Store = u.Store.Logins()
 	m.HashTokenInStore = true
-	m.IdleTimeout, m.Lifetime = loginIdle, LoginLifetime
+	m.Lifetime = LoginLifetime // session() ends what is idle: the library would write with every page
 	m.Cookie.Name = "tocsin-login"
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode

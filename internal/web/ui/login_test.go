@@ -1,12 +1,15 @@
 package ui_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tocsin-dev/tocsin/internal/testkit/pgtest"
 	"github.com/tocsin-dev/tocsin/internal/web/ui"
@@ -57,7 +60,7 @@ func TestSignInLeadsWhereOneWanted(t *testing.T) {
 		t.Errorf("after the sign-in: %q", got)
 	}
 	c := cookie(t, res, "tocsin-login")
-	if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.MaxAge < 13*24*3600 || c.MaxAge > 15*24*3600 || len(c.Value) < 40 {
+	if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.MaxAge < 29*24*3600 || c.MaxAge > 31*24*3600 || len(c.Value) < 40 {
 		t.Errorf("cookie %v", c)
 	}
 	if res, _ := b.get("/login"); res.Header.Get("Location") != "/" {
@@ -197,6 +200,30 @@ func TestTheLookIsRemembered(t *testing.T) {
 		req.AddCookie(&http.Cookie{Name: "tocsin-look", Value: value})
 		if res, body := s.browser().do(req); res.StatusCode != http.StatusOK || !strings.Contains(body, `class="compact"`) {
 			t.Errorf("cookie %.40q: %d", value, res.StatusCode)
+		}
+	}
+}
+
+// TestAnIdleLoginEnds: what nobody used for two weeks asks to sign in again.
+func TestAnIdleLoginEnds(t *testing.T) {
+	t.Parallel()
+	address := pgtest.URL(t)
+	s := newSiteOn(t, pgtest.Open(t, address))
+	db, err := pgx.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.WithoutCancel(t.Context()))
+	b := s.signedIn()
+	for _, idle := range []struct {
+		days, status int
+	}{{13, http.StatusOK}, {15, http.StatusSeeOther}} {
+		if _, err := db.Exec(t.Context(), "update logins set last_seen_at = now() - make_interval(days => $1)", idle.days); err != nil {
+			t.Fatal(err)
+		}
+		s.ui.Changed()
+		if res, _ := b.get("/account"); res.StatusCode != idle.status {
+			t.Errorf("idle for %d days: want %d, got %d", idle.days, idle.status, res.StatusCode)
 		}
 	}
 }

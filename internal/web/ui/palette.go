@@ -1,10 +1,12 @@
 package ui
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/event"
@@ -26,6 +28,10 @@ const (
 	foundIssues       = 6
 	foundReleasesMost = 3
 )
+
+// foundWithin is how long words are looked for while somebody types; the whole search is one of the
+// answers.
+const foundWithin = 250 * time.Millisecond
 
 // palette answers what the command palette looks for: pages of projects and releases by part of
 // their name, issues by id or words, events by id.
@@ -59,7 +65,7 @@ func (u *UI) palette(v *visit) error {
 			return err
 		}
 		list = append(list, releases...)
-		issues, err := u.foundByWords(v, q)
+		issues, err := u.foundByWords(v, projects, q)
 		if err != nil {
 			return err
 		}
@@ -70,15 +76,17 @@ func (u *UI) palette(v *visit) error {
 }
 
 // foundByWords are the issues seen last whose title or culprit has the words.
-func (u *UI) foundByWords(v *visit, words string) (list []found, err error) {
+func (u *UI) foundByWords(v *visit, within []project.Project, words string) (list []found, err error) {
 	q, err := search.Parse(words)
 	if err != nil {
 		return nil, nil // half of a search is being typed
 	}
-	page, err := u.Store.ListIssues(v.r.Context(), v.principal.Organization.ID,
-		postgres.IssueQuery{Query: q, Limit: foundIssues, Me: v.principal.UserID()})
+	ctx, cancel := context.WithTimeout(v.r.Context(), foundWithin)
+	defer cancel()
+	page, err := u.Store.ListIssues(ctx, v.principal.Organization.ID,
+		postgres.IssueQuery{Query: q, Limit: foundIssues, Me: v.principal.UserID(), Within: within, Uncounted: true})
 	if err != nil {
-		return nil, nil // as above: a value that makes no sense yet
+		return nil, nil // as above: a value that makes no sense yet, or words that are nowhere near
 	}
 	for i := range page.Rows {
 		r := &page.Rows[i]

@@ -40,27 +40,11 @@ func (p *people) find(ctx context.Context, st *postgres.Store, id int64) (person
 	if ok && now.Before(known.until) {
 		return known, nil
 	}
-	user, err := st.User(ctx, id)
+	r, err := st.Reader(ctx, id)
 	if err != nil {
 		return person{}, err
 	}
-	memberships, err := st.Memberships(ctx, id)
-	if err != nil {
-		return person{}, err
-	}
-	settings, err := st.UserSettings(ctx, id)
-	if err != nil {
-		return person{}, err
-	}
-	logins, err := st.UserLogins(ctx, id)
-	if err != nil {
-		return person{}, err
-	}
-	keys, err := st.Passkeys(ctx, id)
-	if err != nil {
-		return person{}, err
-	}
-	found := person{user, memberships, settings, logins, user.TOTP != "" || len(keys) > 0, now.Add(knownFor)}
+	found := person{r.User, r.Memberships, r.Settings, r.Logins, r.User.TOTP != "" || r.HasPasskeys, now.Add(knownFor)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byID == nil || len(p.byID) >= maxPeople {

@@ -72,7 +72,7 @@ func (u *UI) checkedIn(v *visit, s *shownRelease) (c view.ReleaseCheck, err erro
 	if err != nil {
 		return c, err
 	}
-	found, err := u.Store.IssueEvent(ctx, in, issueID, postgres.EventSelector{Which: postgres.EventByID, ID: id})
+	found, err := u.Store.ChosenEvent(ctx, in, issueID, postgres.EventSelector{Which: postgres.EventByID, ID: id})
 	if err != nil {
 		return c, err
 	}

@@ -151,6 +151,9 @@ func (u *UI) wider(v *visit, s listState) *view.Wider {
 		if problem != nil {
 			continue
 		}
+		if next.status != s.status {
+			q.Terms = append(q.Terms, s.without()...)
+		}
 		iq := next.issueQuery(q, v)
 		iq.Limit = 1
 		found, err := u.Store.ListIssues(v.r.Context(), v.principal.Organization.ID, iq)
@@ -169,4 +172,15 @@ func (u *UI) wider(v *visit, s listState) *view.Wider {
 		best = &view.Wider{Text: text, Href: next.href(func(*listState) {}), Hits: hits}
 	}
 	return best
+}
+
+// without is the condition that leaves out what the chosen tab is about, where one says that: after
+// a search there that found nothing, the rest need not look at its issues again.
+func (s listState) without() []search.Term {
+	for _, t := range tabs {
+		if t.word == s.status && t.term != "" && !strings.Contains(t.term, " ") {
+			return mustParse("!" + t.term).Terms
+		}
+	}
+	return nil
 }

@@ -175,7 +175,7 @@ func (u *UI) session(r *http.Request) (p person, known bool, err error) {
 	}
 	login := u.logins.GetInt64(ctx, keyLogin)
 	at := slices.IndexFunc(p.logins, func(l account.Login) bool { return l.ID == login })
-	if at < 0 || !p.user.Active || fingerprint(p.user.PasswordHash) != u.logins.GetString(ctx, keyPassword) {
+	if at < 0 || time.Since(p.logins[at].LastSeenAt) > loginIdle || !p.user.Active || fingerprint(p.user.PasswordHash) != u.logins.GetString(ctx, keyPassword) {
 		return p, false, nil
 	}
 	if seen := p.logins[at].LastSeenAt; time.Since(seen) > seenEvery {
