@@ -56,7 +56,15 @@ func (u *UI) changeIssues(v *visit) error {
 		return err
 	}
 	if do := v.r.PostFormValue("do"); fates[do] != nil {
+		if of != nil {
+			v.notify(view.Notice{Text: fmt.Sprintf("At most %s issues can be merged or deleted at once. Narrow the search.", view.Long(postgres.MaxChanged)), Bad: true})
+			return v.redirect(back)
+		}
 		return u.decideFate(v, do, before, back)
+	}
+	if of != nil && v.r.PostForm.Has("bookmark") {
+		on := v.r.PostForm.Get("bookmark") != "0"
+		return u.changeMany(v, *of, job.Change{Bookmarked: &on}, map[bool]string{true: "Bookmarked", false: "Took the bookmarks away"}[on], back)
 	}
 	if done, ok, err := u.markIssues(v, before); ok || err != nil {
 		if err == nil {
@@ -77,7 +85,7 @@ func (u *UI) changeIssues(v *visit) error {
 		done = deed.done
 	}
 	if of != nil {
-		return u.changeMany(v, *of, action, done, back)
+		return u.changeMany(v, *of, job.Change{Action: action}, done, back)
 	}
 	action.Single = len(ids) == 1
 	changed, err := u.Store.ChangeIssues(v.r.Context(), v.principal.Organization.ID, ids, action, v.principal.UserID())
@@ -96,9 +104,9 @@ func (u *UI) changeIssues(v *visit) error {
 
 // changeMany changes all issues that a search finds by jobs, since they are more than one request
 // changes, and leads to where their progress is.
-func (u *UI) changeMany(v *visit, of postgres.IssueQuery, action issue.Action, done, back string) error {
+func (u *UI) changeMany(v *visit, of postgres.IssueQuery, change job.Change, done, back string) error {
 	org := v.principal.Organization
-	jobs, err := u.Store.StartUpdates(v.r.Context(), org.ID, of, job.Change{Action: action}, v.principal.UserID())
+	jobs, err := u.Store.StartUpdates(v.r.Context(), org.ID, of, change, v.principal.UserID())
 	if text, _, ok := turnedDown(err); ok && err != nil {
 		v.notify(view.Notice{Text: text, Bad: true})
 		return v.redirect(back)
@@ -106,7 +114,7 @@ func (u *UI) changeMany(v *visit, of postgres.IssueQuery, action issue.Action, d
 	if err != nil {
 		return err
 	}
-	n := view.Notice{Text: done + " More than " + view.Long(postgres.MaxChanged) + " issues go on in the background.", More: &view.Link{Label: "Progress", Href: v.orgPath("/settings/jobs")}}
+	n := view.Notice{Text: strings.TrimRight(done, ".:") + ": more than " + view.Long(postgres.MaxChanged) + " issues, which goes on in the background.", More: &view.Link{Label: "Progress", Href: v.orgPath("/settings/jobs")}}
 	if len(jobs) == 0 {
 		n = view.Notice{Text: "They are no longer there.", Bad: true}
 	}
