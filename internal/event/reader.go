@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -44,9 +45,11 @@ type step struct {
 
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
+// newReader reads doc in place: a copy for the texts would be the largest allocation of an event.
+// Whatever outlives the event clones its texts, or it keeps the whole document.
 func newReader(doc []byte) *reader {
 	r := readers.Get().(*reader)
-	r.b, r.s = doc, string(doc)
+	r.b, r.s = doc, unsafe.String(unsafe.SliceData(doc), len(doc))
 	return r
 }
 

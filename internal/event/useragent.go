@@ -38,6 +38,7 @@ func (n *normalizer) userAgent() {
 	if agent == "" || len(agent) > longestAgent {
 		return
 	}
+	agent = strings.Clone(agent) // the parser remembers it
 	if !n.hasContext("browser") {
 		n.addContext("browser", browserContext(agents().ParseUserAgent(agent)))
 	}
