@@ -20,6 +20,8 @@ type Facts struct {
 	// Latest is the newest release by environment; "" is of any.
 	Latest map[string]string
 	Order  issue.Order // of the project's releases; beside Latest
+	// Before is how often the issue had been seen when rules last looked at it; zero: as Change tells.
+	Before int64
 }
 
 // IssueFacts is the issue as it is now.
@@ -59,6 +61,7 @@ type Count struct {
 type Needs struct {
 	Issue, Event bool
 	Counts       []Count
+	Limits       []int64 // by position in Counts: where counting may stop; 0: nowhere
 	Queries      []string
 	Latest       []string // environments
 }

@@ -74,10 +74,11 @@ func (f *Facts) priority(least issue.Priority) Truth {
 
 func needCount(c *Clause, r *Rule, n *Needs) {
 	n.Issue = true
-	n.Counts = append(n.Counts, c.count(r, false))
 	if c.Compare {
-		n.Counts = append(n.Counts, c.count(r, true))
+		n.Counts, n.Limits = append(n.Counts, c.count(r, false), c.count(r, true)), append(n.Limits, 0, 0)
+		return
 	}
+	n.Counts, n.Limits = append(n.Counts, c.count(r, false)), append(n.Limits, int64(min(c.number(), 1<<40))+1)
 }
 
 // count names the number that the clause compares.
@@ -94,7 +95,7 @@ func (c *Clause) count(r *Rule, before bool) Count {
 }
 
 // holdsCount compares a number of events or users with the clause's value. An issue that has not
-// so many altogether needs no counting.
+// so many events altogether needs no counting: nor has it more users than events.
 func holdsCount(c *Clause, r *Rule, f *Facts) Truth {
 	if f.Change.Kind != issue.ChangeSeen {
 		return False
@@ -103,11 +104,7 @@ func holdsCount(c *Clause, r *Rule, f *Facts) Truth {
 		return Unknown
 	}
 	value := c.number()
-	total := f.Issue.TimesSeen
-	if c.Kind != KindEvents {
-		total = f.Issue.UserCount
-	}
-	if !c.Compare && c.Kind == KindEvents && float64(total) <= value {
+	if !c.Compare && float64(f.Issue.TimesSeen) <= value {
 		return False
 	}
 	now, ok := f.Counts[c.count(r, false)]
@@ -133,13 +130,20 @@ func percent(now, before float64) float64 {
 	return max((now-before)/before*100, 0)
 }
 
-// holdsNth is true when one of the events just counted was the Nth, 2Nth …
+// holdsNth is true when one of the events since rules last looked was the Nth, 2Nth …
 func holdsNth(c *Clause, _ *Rule, f *Facts) Truth {
 	n := int64(c.number())
 	if f.Change.Kind != issue.ChangeSeen || n <= 0 {
 		return False
 	}
-	return truth(f.Change.TimesSeen/n > (f.Change.TimesSeen-f.Change.Count)/n)
+	total, before := f.Change.TimesSeen, f.Before
+	if total == 0 {
+		return Unknown
+	}
+	if before == 0 {
+		before = total - f.Change.Count
+	}
+	return truth(total/n > before/n)
 }
 
 func holdsAge(c *Clause, _ *Rule, f *Facts) Truth {

@@ -14,6 +14,7 @@ import (
 // kind is what one Kind means.
 type kind struct {
 	trigger bool // about what happened; otherwise about how things are
+	counts  bool // a trigger of further events alone
 	check   func(*Clause) error
 	holds   func(*Clause, *Rule, *Facts) Truth
 	needs   func(*Clause, *Rule, *Needs)
@@ -29,7 +30,7 @@ func init() {
 	needIssue := func(_ *Clause, _ *Rule, n *Needs) { n.Issue = true }
 	needEvent := func(_ *Clause, _ *Rule, n *Needs) { n.Event = true }
 	kinds = map[Kind]kind{
-		KindEvent:           {trigger: true, holds: holdsEvent},
+		KindEvent:           {trigger: true, counts: true, holds: holdsEvent},
 		KindNew:             {trigger: true, holds: holdsNew},
 		KindRegressed:       {trigger: true, holds: holdsRegressed},
 		KindReappeared:      {trigger: true, holds: holdsReappeared},
@@ -39,10 +40,10 @@ func init() {
 		KindCommented:       {trigger: true, holds: on(issue.ChangeCommented)},
 		KindNewHigh:         {trigger: true, holds: holdsNewHigh, needs: needIssue},
 		KindExistingHigh:    {trigger: true, holds: holdsExistingHigh, needs: needIssue},
-		KindEvents:          {trigger: true, check: checkCount, holds: holdsCount, needs: needCount},
-		KindUsers:           {trigger: true, check: checkCount, holds: holdsCount, needs: needCount},
-		KindUsersFiltered:   {trigger: true, check: checkCount, holds: holdsCount, needs: needCount},
-		KindNth:             {trigger: true, check: checkNumber(1), holds: holdsNth},
+		KindEvents:          {trigger: true, counts: true, check: checkCount, holds: holdsCount, needs: needCount},
+		KindUsers:           {trigger: true, counts: true, check: checkCount, holds: holdsCount, needs: needCount},
+		KindUsersFiltered:   {trigger: true, counts: true, check: checkCount, holds: holdsCount, needs: needCount},
+		KindNth:             {trigger: true, counts: true, check: checkNumber(1), holds: holdsNth, needs: needIssue},
 		KindNewRelease:      {trigger: true, holds: holdsNewRelease},
 		KindNewEnvironment:  {trigger: true, holds: holdsNewEnvironment},
 		KindPriorityChanged: {trigger: true, check: checkPriority, holds: holdsPriorityChanged, needs: needIssue},

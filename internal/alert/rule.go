@@ -221,13 +221,8 @@ func (r *Rule) AsksEvents() bool {
 		return true
 	}
 	for i := range r.Conditions {
-		switch k := r.Conditions[i].Kind; k {
-		case KindEvent, KindEvents, KindUsers, KindUsersFiltered, KindNth:
+		if k := kinds[r.Conditions[i].Kind]; k.counts || !k.trigger {
 			return true
-		default:
-			if !k.IsTrigger() {
-				return true
-			}
 		}
 	}
 	return false

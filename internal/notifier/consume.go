@@ -20,16 +20,16 @@ type ruleCache struct {
 
 type cachedRules struct {
 	revision postgres.RulesRevision
-	rules    []alert.Rule
+	book     *alert.Book
 }
 
 // of returns the rules of projects, read anew where they changed.
-func (c *ruleCache) of(ctx context.Context, store *postgres.Store, projects []int64) (map[int64][]alert.Rule, error) {
+func (c *ruleCache) of(ctx context.Context, store *postgres.Store, projects []int64) (map[int64]*alert.Book, error) {
 	revisions, err := store.RulesRevisions(ctx, projects)
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[int64][]alert.Rule, len(projects))
+	found := make(map[int64]*alert.Book, len(projects))
 	for _, p := range projects {
 		revision, has := revisions[p]
 		c.mu.Lock()
@@ -43,12 +43,12 @@ func (c *ruleCache) of(ctx context.Context, store *postgres.Store, projects []in
 			if err != nil {
 				return nil, err
 			}
-			have = cachedRules{revision, rules}
+			have = cachedRules{revision, alert.NewBook(rules)}
 			c.mu.Lock()
 			c.rules[p] = have
 			c.mu.Unlock()
 		}
-		found[p] = have.rules
+		found[p] = have.book
 	}
 	return found, nil
 }
@@ -71,13 +71,14 @@ func (s *Service) Alert(ctx context.Context, batch []issue.Change) (rejects []bu
 			changes = append(changes, &issue.Change{ID: seen.ID, Kind: issue.ChangeSeen, Project: c.Project, Issue: seen.Issue, Count: seen.Count, At: c.At})
 		}
 	}
-	fired, err := s.match(ctx, changes)
+	fired, looked, err := s.match(ctx, changes)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.plan(ctx, fired); err != nil {
 		return nil, err
 	}
+	s.memory.note(fired, looked, time.Now())
 	for _, c := range changes {
 		if err := s.tellPeople(ctx, c); err != nil {
 			return nil, err
@@ -96,49 +97,51 @@ type firing struct {
 // inquiry is a change with the facts about it, and the rules that are still undecided.
 type inquiry struct {
 	change *issue.Change
+	filled issue.Change // change with what the issue says now
 	facts  alert.Facts
 	issue  *postgres.AlertIssue
 	events []*alert.EventFacts
-	open   []*alert.Rule
+	open   []*alert.Prepared
 }
 
-// match finds the rules that want the changes told. What a change says itself decides nearly all of
-// them; the rest is read for the whole batch at once.
-func (s *Service) match(ctx context.Context, changes []*issue.Change) ([]firing, error) {
-	rules, err := s.rules.of(ctx, s.store, projectsOf(changes))
+// match finds the rules that want the changes told, and the changes it had to read more about. What a
+// change says itself decides nearly all of the rules; the rest is read for the whole batch at once.
+func (s *Service) match(ctx context.Context, changes []*issue.Change) (fired []firing, looked []*inquiry, err error) {
+	books, err := s.rules.of(ctx, s.store, projectsOf(changes))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now := time.Now()
 	var asked []*inquiry
 	for _, c := range changes {
 		q := &inquiry{change: c, facts: alert.Facts{Change: c, Now: now}}
-		list := rules[c.Project]
-		for i := range list {
-			if list[i].Evaluate(&q.facts) != alert.False && !s.memory.silent(&list[i], c, now) {
-				q.open = append(q.open, &list[i])
+		book := books[c.Project]
+		if book == nil {
+			continue
+		}
+		for _, e := range book.For(c.Kind) {
+			if e.Evaluate(&q.facts) != alert.False && !s.memory.silent(e.Rule, c, now) {
+				q.open = append(q.open, e)
 			}
 		}
 		if len(q.open) > 0 {
 			asked = append(asked, q)
 		}
 	}
-	if asked, err = s.readIssues(ctx, asked); err != nil {
-		return nil, err
+	if looked, err = s.readIssues(ctx, asked); err != nil {
+		return nil, nil, err
 	}
-	var fired []firing
-	if fired, asked = decide(fired, asked); len(asked) == 0 {
-		return s.memory.note(fired, now), nil
-	}
+	fired, asked = decide(fired, looked)
 	for _, what := range []reading{numbers, events} { // what numbers decide needs no events, which cost more
-		if err := s.gather(ctx, asked, what); err != nil {
-			return nil, err
-		}
-		if fired, asked = decide(fired, asked); len(asked) == 0 {
+		if len(asked) == 0 {
 			break
 		}
+		if err := s.gather(ctx, asked, what); err != nil {
+			return nil, nil, err
+		}
+		fired, asked = decide(fired, asked)
 	}
-	return s.memory.note(fired, now), nil
+	return fired, looked, nil
 }
 
 // decide moves rules that are true to fired, forgets those that are false, and returns what is
@@ -146,13 +149,13 @@ func (s *Service) match(ctx context.Context, changes []*issue.Change) ([]firing,
 func decide(fired []firing, asked []*inquiry) ([]firing, []*inquiry) {
 	var rest []*inquiry
 	for _, q := range asked {
-		var open []*alert.Rule
-		for _, r := range q.open {
-			switch c, t := q.evaluate(r); t {
+		open := q.open[:0]
+		for _, e := range q.open {
+			switch of, t := q.evaluate(e.Rule); t {
 			case alert.True:
-				fired = append(fired, firing{r, c, q.issue.OrganizationID})
+				fired = append(fired, q.fire(e.Rule, of))
 			case alert.Unknown:
-				open = append(open, r)
+				open = append(open, e)
 			}
 		}
 		if q.open = open; len(open) > 0 {
@@ -164,28 +167,29 @@ func decide(fired []firing, asked []*inquiry) ([]firing, []*inquiry) {
 
 // evaluate holds the rule against each event that the change may be about; the first that satisfies
 // it is the one the message tells of.
-func (q *inquiry) evaluate(r *alert.Rule) (issue.Change, alert.Truth) {
-	c := *q.change
-	q.issue.Fill(&c)
-	q.facts.Change = &c
+func (q *inquiry) evaluate(r *alert.Rule) (e *alert.EventFacts, best alert.Truth) {
 	if len(q.events) == 0 {
-		return c, r.Evaluate(&q.facts)
+		return nil, r.Evaluate(&q.facts)
 	}
-	best := alert.False
 	for _, e := range q.events {
 		q.facts.Event = e
-		t := r.Evaluate(&q.facts)
-		if t == alert.True {
-			if c.EventID == "" {
-				c.EventID, c.Level, c.Release, c.Environment = e.ID, e.Level, e.Release, e.Environment
-			}
-			return c, t
-		}
-		if t == alert.Unknown {
+		switch t := r.Evaluate(&q.facts); t {
+		case alert.True:
+			return e, t
+		case alert.Unknown:
 			best = t
 		}
 	}
-	return c, best
+	return nil, best
+}
+
+// fire makes the firing of a rule, of an event unless that is nil.
+func (q *inquiry) fire(r *alert.Rule, e *alert.EventFacts) firing {
+	c := q.filled
+	if e != nil && c.EventID == "" {
+		c.EventID, c.Level, c.Release, c.Environment = e.ID, e.Level, e.Release, e.Environment
+	}
+	return firing{r, c, q.issue.OrganizationID}
 }
 
 func projectsOf(changes []*issue.Change) []int64 {
@@ -198,39 +202,4 @@ func projectsOf(changes []*issue.Change) []int64 {
 		}
 	}
 	return list
-}
-
-// maxMemory is how many recent alerts are remembered.
-const maxMemory = 100_000
-
-// memory spares rules that are limited by a frequency the work of being decided again about an issue
-// they spoke of. The database has the last word; this only forgets too early, never too late.
-type memory struct {
-	mu    sync.Mutex
-	until map[[2]int64]time.Time
-}
-
-// silent reports whether the rule spoke about the issue so lately, in another change, that events
-// alone need not be looked at.
-func (m *memory) silent(r *alert.Rule, c *issue.Change, now time.Time) bool {
-	if r.Frequency == 0 || c.Kind != issue.ChangeSeen {
-		return false
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return now.Before(m.until[[2]int64{r.ID, c.Issue}])
-}
-
-func (m *memory) note(fired []firing, now time.Time) []firing {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.until) > maxMemory {
-		clear(m.until)
-	}
-	for i := range fired {
-		if f := &fired[i]; f.rule.Frequency > 0 && f.change.Kind == issue.ChangeSeen {
-			m.until[[2]int64{f.rule.ID, f.change.Issue}] = now.Add(f.rule.Frequency / 2)
-		}
-	}
-	return fired
 }

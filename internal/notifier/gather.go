@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
@@ -40,9 +39,9 @@ func (s *Service) readIssues(ctx context.Context, asked []*inquiry) ([]*inquiry,
 	var kept []*inquiry
 	for i, q := range asked {
 		if q.issue = found[keys[i]]; q.issue != nil {
-			if q.facts.Issue = q.issue.Facts(); q.change.Kind == "seen" && q.change.TimesSeen == 0 {
-				q.change.TimesSeen = q.issue.TimesSeen
-			}
+			q.filled = *q.change
+			q.issue.Fill(&q.filled)
+			q.facts.Change, q.facts.Issue, q.facts.Before = &q.filled, q.issue.Facts(), s.memory.before(q.change.Issue)
 			kept = append(kept, q)
 		}
 	}
@@ -64,7 +63,7 @@ func (s *Service) gather(ctx context.Context, asked []*inquiry, what reading) er
 		byProject[q.change.Project] = append(byProject[q.change.Project], q)
 	}
 	for project, list := range byProject {
-		g := &gathering{Service: s, project: project, asked: list, needs: map[*inquiry]alert.Needs{}}
+		g := &gathering{Service: s, project: project, asked: list}
 		steps := []func(context.Context) error{g.counts, g.queries, g.releases}
 		if what == events {
 			steps = []func(context.Context) error{g.events}
@@ -83,42 +82,51 @@ type gathering struct {
 	*Service
 	project int64
 	asked   []*inquiry
-	needs   map[*inquiry]alert.Needs
 }
 
-func (g *gathering) need(q *inquiry) alert.Needs {
-	n, known := g.needs[q]
-	if !known {
-		for _, r := range q.open {
-			more := r.Needs()
-			n.Event = n.Event || more.Event
-			n.Counts, n.Queries, n.Latest = append(n.Counts, more.Counts...), append(n.Queries, more.Queries...), append(n.Latest, more.Latest...)
+// window is a count that rules ask for, of all issues they ask about at once.
+type window struct {
+	asked []*inquiry
+	limit int64 // where counting may stop, because no rule compares with more; 0: nowhere
+}
+
+// windows are the counts that open rules need.
+func (g *gathering) windows() map[alert.Count]*window {
+	wanted := map[alert.Count]*window{}
+	for _, q := range g.asked {
+		for _, e := range q.open {
+			for i, c := range e.Needs.Counts {
+				w := wanted[c]
+				if w == nil {
+					w = &window{limit: e.Needs.Limits[i]}
+					wanted[c] = w
+				}
+				if len(w.asked) == 0 || w.asked[len(w.asked)-1] != q {
+					w.asked = append(w.asked, q)
+				}
+				if limit := e.Needs.Limits[i]; limit == 0 || w.limit == 0 {
+					w.limit = 0
+				} else {
+					w.limit = max(w.limit, limit)
+				}
+			}
 		}
-		g.needs[q] = n
 	}
-	return n
+	return wanted
 }
 
 // counts counts events and users, each window once for all issues that ask.
 func (g *gathering) counts(ctx context.Context) error {
-	wanted := map[alert.Count][]*inquiry{}
-	for _, q := range g.asked {
-		for _, c := range g.need(q).Counts {
-			if !slices.Contains(wanted[c], q) {
-				wanted[c] = append(wanted[c], q)
-			}
-		}
-	}
-	for c, list := range wanted {
-		ids := make([]int64, len(list))
-		for i, q := range list {
+	for c, w := range g.windows() {
+		ids := make([]int64, len(w.asked))
+		for i, q := range w.asked {
 			ids[i] = q.change.Issue
 		}
-		found, err := g.count(ctx, c, ids, g.limit(c))
+		found, err := g.count(ctx, c, ids, w.limit)
 		if err != nil {
 			return err
 		}
-		for _, q := range list {
+		for _, q := range w.asked {
 			if q.facts.Counts == nil {
 				q.facts.Counts = map[alert.Count]float64{}
 			}
@@ -126,24 +134,6 @@ func (g *gathering) counts(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// limit is where counting may stop, because no rule compares with more.
-func (g *gathering) limit(c alert.Count) (most int64) {
-	for _, q := range g.asked {
-		for _, r := range q.open {
-			for i := range r.Conditions {
-				k := &r.Conditions[i]
-				if k.Compare {
-					return 1 << 40
-				}
-				if v, err := strconv.ParseFloat(k.Value, 64); err == nil {
-					most = max(most, int64(v)+1)
-				}
-			}
-		}
-	}
-	return most
 }
 
 func (g *gathering) count(ctx context.Context, c alert.Count, ids []int64, limit int64) (map[int64]float64, error) {
@@ -176,8 +166,12 @@ func (g *gathering) count(ctx context.Context, c alert.Count, ids []int64, limit
 func (g *gathering) queries(ctx context.Context) error {
 	wanted := map[string][]*inquiry{}
 	for _, q := range g.asked {
-		for _, text := range g.need(q).Queries {
-			wanted[text] = append(wanted[text], q)
+		for _, e := range q.open {
+			for _, text := range e.Needs.Queries {
+				if list := wanted[text]; len(list) == 0 || list[len(list)-1] != q {
+					wanted[text] = append(list, q)
+				}
+			}
 		}
 	}
 	for text, list := range wanted {
@@ -213,8 +207,11 @@ func (g *gathering) queries(ctx context.Context) error {
 func (g *gathering) releases(ctx context.Context) error {
 	var environments, versions []string
 	for _, q := range g.asked {
-		if n := g.need(q); len(n.Latest) > 0 {
-			environments = append(environments, n.Latest...)
+		before := len(environments)
+		for _, e := range q.open {
+			environments = append(environments, e.Needs.Latest...)
+		}
+		if len(environments) > before {
 			versions = append(versions, q.issue.FirstRelease, q.issue.LastRelease)
 		}
 	}
@@ -239,7 +236,7 @@ func (g *gathering) releases(ctx context.Context) error {
 // events reads the event of a change, or the latest of those that were just counted.
 func (g *gathering) events(ctx context.Context) error {
 	for _, q := range g.asked {
-		if !g.need(q).Event {
+		if !slices.ContainsFunc(q.open, func(e *alert.Prepared) bool { return e.Needs.Event }) {
 			continue
 		}
 		rows, err := g.eventsOf(ctx, q)

@@ -80,7 +80,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 		key:      key,
 		channels: channels.Open(&delivery.Poster{Client: client, Agent: agent}, relay, k.BaseURL()),
 		rules:    &ruleCache{rules: map[int64]cachedRules{}},
-		memory:   &memory{until: map[[2]int64]time.Time{}},
+		memory:   newMemory(),
 		baseURL:  k.BaseURL,
 		metrics:  newMetrics(k.Registry),
 		wake:     make(chan struct{}, 1),

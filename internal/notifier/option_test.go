@@ -2,6 +2,7 @@ package notifier_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -146,5 +147,35 @@ func TestADestinationThatIsGoneIsSwitchedOffWithANotice(t *testing.T) {
 	})
 	if n := len(gone.requests()); n != 1 {
 		t.Errorf("the destination was asked %d times", n)
+	}
+}
+
+func TestEveryNthEventIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hook := newReceiver(t, func(http.ResponseWriter, *http.Request) {})
+	tenth := w.ruled(func(r *alert.Rule) { r.Conditions = []alert.Clause{{Kind: alert.KindNth, Value: "10"}} }, w.action(hook.URL))
+	each := w.ruled(func(r *alert.Rule) { r.Conditions = []alert.Clause{{Kind: alert.KindEvent}} }, w.action(hook.URL))
+	w.run()
+	c := change(1)
+	w.sight(c)
+	for i, step := range []struct{ total, count, told int64 }{
+		{7, 7, 0},
+		{9, 1, 0},
+		{12, 2, 1}, // of 3 since: totals are read later than counts are made
+		{12, 1, 1}, // was in the last total already
+		{31, 19, 2},
+	} {
+		w.execute("update issues set times_seen = $1 where project_id = 1 and id = $2", step.total, c.Issue)
+		id := int64(100 * (i + 1))
+		if err := w.publish.Publish(t.Context(), issue.Change{ID: id, Kind: issue.ChangeSeen, Project: 1, At: time.Now(),
+			Seen: []issue.Seen{{ID: id + 1, Issue: c.Issue, Count: step.count}}}); err != nil {
+			t.Fatal(err)
+		}
+		alerts := fmt.Sprintf("select count(*) from deliveries where rule_id = %d", each.ID)
+		w.eventually("the look is over", func() bool { return w.count(alerts) == i+1 })
+		if got := w.count(fmt.Sprintf("select count(*) from deliveries where rule_id = %d", tenth.ID)); got != int(step.told) {
+			t.Errorf("at %d events: want %d alerts, got %d", step.total, step.told, got)
+		}
 	}
 }

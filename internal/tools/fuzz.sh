@@ -8,7 +8,7 @@ fail=0
 printf '| target | time | executions | inputs kept | result |\n|---|---:|---:|---:|---|\n'
 for t in ${*:-$(grep -r -o --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' internal | sed 's,^internal/,,; s,/[^/]*:func ,/,' | sort)}; do
 	log=$(mktemp)
-	if go test -run '^$' -fuzz "^${t##*/}\$" -fuzztime "$time" -parallel "${FUZZ_WORKERS:-1}" "./internal/${t%/*}" >"$log" 2>&1; then
+	if go test -run '^$' -fuzz "^${t##*/}\$" -fuzztime "$time" -fuzzminimizetime 20x -parallel "${FUZZ_WORKERS:-1}" "./internal/${t%/*}" >"$log" 2>&1; then
 		result=clean
 	else
 		result=FAILED fail=1
