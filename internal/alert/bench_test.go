@@ -16,13 +16,14 @@ func BenchmarkThousandRules(b *testing.B) {
 		r := rule([]alert.Clause{rows[i%len(rows)].clause}, []alert.Clause{filters[i%len(filters)].clause})
 		rules = append(rules, *r)
 	}
+	book := alert.NewBook(rules)
 	for name, f := range map[string]*alert.Facts{"new": on(issue.ChangeNew), "seen": on(issue.ChangeSeen)} {
 		f.Issue, f.Event = nil, nil
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				for i := range rules {
-					rules[i].Evaluate(f)
+				for _, r := range book.For(f.Change.Kind) {
+					r.Evaluate(f)
 				}
 			}
 		})
