@@ -57,7 +57,7 @@ func start[C any](service string, s *settings[C], run func(context.Context, *Kit
 		return err
 	}
 	if service != "ingest" {
-		if k.Store, err = openStore(ctx, s.DatabaseURL); err != nil {
+		if k.Store, err = openStore(ctx, service, s.DatabaseURL); err != nil {
 			return err
 		}
 	}
@@ -67,11 +67,11 @@ func start[C any](service string, s *settings[C], run func(context.Context, *Kit
 }
 
 // openStore waits for a database whose schema is this release's.
-func openStore(ctx context.Context, url string) (*postgres.Store, error) {
+func openStore(ctx context.Context, service, url string) (*postgres.Store, error) {
 	if url == "" {
 		return nil, fmt.Errorf("no database: set --database-url or TOCSIN_DATABASE_URL")
 	}
-	st, err := postgres.Open(ctx, url, postgres.Options{})
+	st, err := postgres.Open(ctx, url, postgres.Options{Name: service})
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,8 @@ import (
 
 // While a release is replaced, its programs and the next one's read each other's messages, and what
 // is queued outlives the upgrade. testdata/released has, for each release, every message, request,
-// answer and record as its programs put them on the wire. They are never rewritten: a release adds
+// answer and record as its programs put them on the wire. Those of a release
+// that is out are never rewritten; a new one adds
 // its own with
 //
 //	go test ./internal/bindings -run Released -record 0.2.0

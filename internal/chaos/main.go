@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -250,6 +251,9 @@ func (w *world) settle(ctx context.Context, r *row, ids []string, healed time.Ti
 	r.Recovery = time.Since(healed).Seconds()
 	if err != nil {
 		return err
+	}
+	if strings.Contains(w.Log(64<<20), "permission denied") {
+		return errors.New("a service lacks a right that it needs; see the log")
 	}
 	return w.await(ctx, time.Minute, func() (err error) {
 		if r.Duplicated, err = w.doubled(ctx); err == nil && r.Duplicated != 0 {

@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/bus"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/seal"
 )
 
 // Credentials is what the first start made: the content of bootstrap.json.
@@ -133,6 +134,8 @@ func (b *Bootstrap) Run(ctx context.Context, out io.Writer) error {
 type Migrate struct {
 	DatabaseURL string `name:"database-url" required:"" help:"Postgres to bring up to date." env:"TOCSIN_DATABASE_URL"`
 	NATSURL     string `name:"nats-url" help:"NATS to make streams and buckets in, with the admin user of bindings nats-config; left alone when empty." env:"TOCSIN_NATS_URL"`
+	// RolePasswords is by service.
+	RolePasswords map[string]seal.Secret `name:"role-passwords" mapsep:";" placeholder:"SERVICE=PASSWORD;…" help:"Make a database role for each service named, with its password, that may do what the service's statements need and nothing else: DATABASE_processor, DATABASE_notifier and DATABASE_web. Needs a role that owns the database and may make others." env:"TOCSIN_ROLE_PASSWORDS"`
 }
 
 // Run implements the command.
@@ -141,6 +144,16 @@ func (m *Migrate) Run(ctx context.Context) error {
 		return err
 	}
 	slog.InfoContext(ctx, "schema is up to date")
+	if len(m.RolePasswords) > 0 {
+		passwords := map[string]string{}
+		for service, password := range m.RolePasswords {
+			passwords[service] = password.Reveal()
+		}
+		if err := postgres.EnsureRoles(ctx, m.DatabaseURL, passwords); err != nil {
+			return err
+		}
+		slog.InfoContext(ctx, "roles of services are up to date")
+	}
 	if m.NATSURL == "" {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/bus"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
 // BindingsCompose prints the compose file of an installation of separate programs.
@@ -30,8 +31,10 @@ func (BindingsValues) Run(out io.Writer) error {
 
 const composeHead = `# Written by "tocsin bindings compose" from deploy/bindings.yaml; deploy/docs/operate.md says how to
 # use it. Needs nats.conf beside it, made by "tocsin bindings nats-config --listen 0.0.0.0:4222
-# --store-dir /data", and in .env POSTGRES_PASSWORD, TOCSIN_URL, TOCSIN_SECRET_KEY, and the password of
-# each user of nats.conf as NATS_ADMIN, NATS_INGEST, NATS_PROCESSOR, NATS_NOTIFIER, NATS_WEB.
+# --store-dir /data", and in .env POSTGRES_PASSWORD, TOCSIN_URL, TOCSIN_SECRET_KEY, the password of
+# each user of nats.conf as NATS_ADMIN, NATS_INGEST, NATS_PROCESSOR, NATS_NOTIFIER, NATS_WEB, and one for
+# the database role of each service as POSTGRES_PROCESSOR, POSTGRES_NOTIFIER, POSTGRES_WEB (letters and
+# digits): each may do what its statements need and nothing else.
 
 x-service: &service
   image: ${TOCSIN_IMAGE:-tocsin:latest}
@@ -62,6 +65,7 @@ services:
     entrypoint: [/tocsin, migrate]
     environment:
       TOCSIN_DATABASE_URL: postgres://tocsin:${POSTGRES_PASSWORD:?}@postgres/tocsin?sslmode=disable
+      TOCSIN_ROLE_PASSWORDS: processor=${POSTGRES_PROCESSOR:?};notifier=${POSTGRES_NOTIFIER:?};web=${POSTGRES_WEB:?}
       TOCSIN_NATS_URL: nats://admin:${NATS_ADMIN:?}@nats:4222
     depends_on:
       postgres: {condition: service_healthy}
@@ -79,7 +83,8 @@ func compose(g *bus.Graph) string {
 		fmt.Fprintf(&b, "  %s: # %s\n    <<: *service\n    entrypoint: [/%s, --listen, \"0.0.0.0:9000\", --data, /data]\n    environment:\n", name, s.About, name)
 		fmt.Fprintf(&b, "      TOCSIN_NATS_URL: nats://%s:${NATS_%s:?}@nats:4222\n      TOCSIN_URL: ${TOCSIN_URL:?}\n", name, strings.ToUpper(name))
 		if name != "ingest" { // it never asks a database
-			b.WriteString("      TOCSIN_DATABASE_URL: postgres://tocsin:${POSTGRES_PASSWORD:?}@postgres/tocsin?sslmode=disable\n      TOCSIN_SECRET_KEY: ${TOCSIN_SECRET_KEY:?}\n")
+			fmt.Fprintf(&b, "      TOCSIN_DATABASE_URL: postgres://%s:${POSTGRES_%s:?}@postgres/tocsin?sslmode=disable\n      TOCSIN_SECRET_KEY: ${TOCSIN_SECRET_KEY:?}\n",
+				postgres.RoleName("tocsin", name), strings.ToUpper(name))
 		}
 		fmt.Fprintf(&b, "      GOMEMLIMIT: %q\n    volumes: [\"data:/data\"]\n", limitOf(s.Memory))
 		if ports, ok := public[name]; ok {
@@ -96,7 +101,10 @@ func values(g *bus.Graph) string {
 	b.WriteString(`# Written by "tocsin bindings values" from deploy/bindings.yaml.
 image: tocsin:latest
 url: http://tocsin.example.com
-# A secret with the keys DATABASE_URL, SECRET_KEY, and NATS_URL_ADMIN, NATS_URL_INGEST, … for each user.
+# A secret with the keys SECRET_KEY; DATABASE_URL of the database's owner, for migrations; ROLE_PASSWORDS
+# (processor=…;notifier=…;web=…), the passwords of the roles that migrations make for services, and
+# DATABASE_URL_PROCESSOR, …_NOTIFIER, …_WEB with them (postgres://DATABASE_processor:…@host/DATABASE);
+# NATS_URL_ADMIN, NATS_URL_INGEST, … for each user of the broker.
 secret: tocsin
 storage: 10Gi # of ingest's spool, and of the files that come with events
 services:

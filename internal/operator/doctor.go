@@ -315,6 +315,12 @@ func (e *examination) settings(c postgres.Checkup) {
 	if e.DatabaseURL != "" && c.Superuser {
 		e.warn("database role", "Give Tocsin a role that owns its database and nothing else.", "it connects as a superuser")
 	}
+	if len(c.OwnerServices) > 0 {
+		e.warn("service roles", "Make a role for each with tocsin migrate --role-passwords, and give each service the address with its own.",
+			"%s may do everything to the database: connected as its owner", strings.Join(c.OwnerServices, ", "))
+	} else if e.DatabaseURL != "" {
+		e.ok("service roles", "no service is connected as the owner of the tables")
+	}
 }
 
 func (e *examination) growth(c postgres.Checkup) {

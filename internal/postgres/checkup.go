@@ -22,6 +22,7 @@ type Checkup struct {
 	XidAge            int64
 	Outbox            time.Duration // age of the oldest change not yet handed over
 	EnabledRules      int64
+	OwnerServices     []string // programs that are connected as the owner of the tables
 }
 
 const sqlCheckup = `
@@ -34,7 +35,10 @@ const sqlCheckup = `
 		coalesce((select max(now() - xact_start) from pg_stat_activity where state <> 'idle' and backend_type = 'client backend'), '0') as oldest_transaction,
 		(select age(datfrozenxid)::bigint from pg_database where datname = current_database()) as xid_age,
 		coalesce((select now() - min(created_at) from alert_outbox), '0') as outbox,
-		(select count(*) from alert_rules where is_enabled) as enabled_rules`
+		(select count(*) from alert_rules where is_enabled) as enabled_rules,
+		array(select distinct substr(application_name, 8) from pg_stat_activity
+			where datname = current_database() and application_name in ('tocsin processor', 'tocsin notifier', 'tocsin web')
+				and usename = (select tableowner from pg_tables where schemaname = 'public' and tablename = 'issues') order by 1) as owner_services`
 
 // Checkup reads the database's settings and what grows unseen.
 func (st *Store) Checkup(ctx context.Context) (Checkup, error) {

@@ -18,7 +18,8 @@ import (
 )
 
 // While a release is replaced, its programs work on the schema of the next one. testdata/released has
-// every statement of each release. They are never rewritten: a release adds its own with
+// every statement of each release. Those of a release
+// that is out are never rewritten; a new one adds its own with
 //
 //	go test ./internal/postgres -run Released -record 0.2.0
 var recordRelease = flag.String("record", "", "write down the statements of this release under its name")

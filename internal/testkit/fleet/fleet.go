@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/bus"
 	embedded "github.com/tocsin-dev/tocsin/internal/embedded/postgres"
+	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
 // Services are the four programs, in the order in which a new release replaces them.
@@ -62,12 +64,13 @@ type Fleet struct {
 	Address  map[string]string   // by service
 	Links    map[string]*Proxy   // "processor-postgres", "ingest-nats", …
 
-	o Options
+	o         Options
+	passwords map[string]string // of the services' database roles
 }
 
 // Start starts everything and waits until it answers. Close ends it, also after a failure.
 func Start(ctx context.Context, o Options) (f *Fleet, err error) {
-	f = &Fleet{o: o, Programs: map[string]*Program{}, Address: map[string]string{}, Links: map[string]*Proxy{}}
+	f = &Fleet{o: o, Programs: map[string]*Program{}, Address: map[string]string{}, Links: map[string]*Proxy{}, passwords: map[string]string{}}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%w\n%s", err, f.Log(4000))
@@ -112,7 +115,14 @@ func (f *Fleet) stores(ctx context.Context) (err error) {
 	if f.NATS, err = NewBroker(ctx, f.o.Bin, f.Dir); err != nil {
 		return err
 	}
-	if _, err := f.Tocsin(ctx, "migrate", "--database-url", f.Postgres.URL(), "--nats-url", f.NATS.URL(bus.Admin)); err != nil {
+	var roles []string
+	for _, s := range Services {
+		if s != "ingest" { // it never asks a database
+			f.passwords[s] = rand.Text()
+			roles = append(roles, s+"="+f.passwords[s])
+		}
+	}
+	if _, err := f.Tocsin(ctx, "migrate", "--database-url", f.Postgres.URL(), "--nats-url", f.NATS.URL(bus.Admin), "--role-passwords", strings.Join(roles, ";")); err != nil {
 		return err
 	}
 	for _, s := range Services {
@@ -134,14 +144,18 @@ func (f *Fleet) stores(ctx context.Context) (err error) {
 // describe says how each program is started, and puts proxies on its links.
 func (f *Fleet) describe(ctx context.Context) error {
 	for _, s := range Services {
-		broker, database := f.NATS.URL(s), f.Postgres.URL()
+		database, err := f.DatabaseURL(s)
+		if err != nil {
+			return err
+		}
+		broker := f.NATS.URL(s)
 		if f.o.Proxies {
-			var err error
-			if broker, database, err = f.between(ctx, s); err != nil {
+			if broker, err = f.between(ctx, s, database); err != nil {
 				return err
 			}
+			database.Host, database.RawQuery = f.Links[s+"-postgres"].address(), "sslmode=disable"
 		}
-		args := []string{"--listen", f.Address[s], "--database-url", database, "--nats-url", broker, "--data", filepath.Join(f.Dir, "data"), "--url", f.Credentials.URL}
+		args := []string{"--listen", f.Address[s], "--database-url", database.String(), "--nats-url", broker, "--data", filepath.Join(f.Dir, "data"), "--url", f.Credentials.URL}
 		if s == "notifier" { // receivers of alerts are on this machine
 			args = append(args, "--allow-private-destinations", "127.0.0.0/8")
 		}
@@ -151,24 +165,30 @@ func (f *Fleet) describe(ctx context.Context) error {
 	return nil
 }
 
-// between makes the proxies of one service and returns the addresses that lead through them.
-func (f *Fleet) between(ctx context.Context, service string) (broker, database string, err error) {
-	pg, err := url.Parse(f.Postgres.URL())
+// DatabaseURL is Postgres' address with the role of a service; ingest, which has none, gets one
+// that nobody may use.
+func (f *Fleet) DatabaseURL(service string) (*url.URL, error) {
+	u, err := url.Parse(f.Postgres.URL())
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
+	u.User = url.UserPassword(postgres.RoleName(strings.TrimPrefix(u.Path, "/"), service), f.passwords[service])
+	return u, nil
+}
+
+// between makes the proxies of one service and returns the address of the broker that leads through.
+func (f *Fleet) between(ctx context.Context, service string, database *url.URL) (broker string, err error) {
 	n, err := listen(ctx, to("tcp", f.NATS.Address))
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	f.Links[service+"-nats"] = n
-	p, err := listen(ctx, to("unix", filepath.Join(pg.Query().Get("host"), ".s.PGSQL.5432")))
+	p, err := listen(ctx, to("unix", filepath.Join(database.Query().Get("host"), ".s.PGSQL.5432")))
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	f.Links[service+"-postgres"] = p
-	db := url.URL{Scheme: "postgres", User: pg.User, Host: p.address(), Path: pg.Path, RawQuery: "sslmode=disable"}
-	return f.NATS.url(service, n.address()), db.String(), nil
+	return f.NATS.url(service, n.address()), nil
 }
 
 // Tocsin runs one command of the operator's program to its end and returns what it printed.
