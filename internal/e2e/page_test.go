@@ -89,7 +89,13 @@ func (p *page) press(keys, until string) {
 		for _, k := range keys {
 			p.do(chromedp.KeyEvent(string(k)))
 		}
-		return errors.New("it does not hold")
+		// What was typed may take effect late; typed twice, it would do something else.
+		return eventually(p.t.Context(), 3*time.Second, func(context.Context) error {
+			if !p.is(until) {
+				return errors.New("it does not hold")
+			}
+			return nil
+		}, p.in.done)
 	})
 }
 

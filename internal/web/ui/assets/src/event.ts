@@ -35,6 +35,7 @@ export class EventKeys extends HTMLElement {
     const from = JSON.parse(sessionStorage.getItem("from-list") ?? "null") as { list: string; issues: string[] } | null;
     const at = from?.issues.findIndex((i) => location.pathname === i || location.pathname.startsWith(`${i}/`)) ?? -1;
     if (!nav || !from || at < 0) return;
+    sessionStorage.setItem(`row:${from.list}`, from.issues[at] ?? ""); // where the list goes on
     const part = (name: string) => nav.querySelector<HTMLElement>(`[data-from="${name}"]`);
     const lead = (name: string, where: string | undefined) => {
       const link = part(name) as HTMLAnchorElement | null;

@@ -13,7 +13,9 @@ export class List extends HTMLElement {
     for (const box of this.boxes()) box.checked = this.picked.has(box.value);
     const back = performance.getEntriesByType("navigation").some((n) => (n as PerformanceNavigationTiming).type === "back_forward");
     const from = sessionStorage.getItem(this.store());
-    if (from && (back || document.referrer.startsWith(location.origin))) this.move(this.rows().findIndex((r) => r.dataset.row === from), back);
+    // Whoever comes back from an issue goes on at its row.
+    const returned = back || document.referrer.startsWith(`${location.origin}/o/`) && /\/issues\/[^/?]+/.test(document.referrer);
+    if (from && (returned || document.referrer.startsWith(location.origin))) this.move(this.rows().findIndex((r) => place(r) === from), returned);
     this.keys();
     this.form()?.addEventListener("change", (e) => {
       const box = e.target;
@@ -37,8 +39,7 @@ export class List extends HTMLElement {
     }
     this.count();
     // The pages of the issues lead from one to the next in this order, and back here.
-    const links = [...this.querySelectorAll<HTMLAnchorElement>("[data-row-link]")];
-    sessionStorage.setItem("from-list", JSON.stringify({ list: location.pathname + location.search, issues: links.map((a) => new URL(a.href).pathname) }));
+    sessionStorage.setItem("from-list", JSON.stringify({ list: location.pathname + location.search, issues: this.rows().map(place) }));
   }
 
   private keys(): void {
@@ -91,7 +92,8 @@ export class List extends HTMLElement {
   private mark(i: number): void {
     this.rows().forEach((r, n) => r.classList.toggle("at", n === i));
     this.at = i;
-    sessionStorage.setItem(this.store(), this.rows()[i]?.dataset.row ?? "");
+    const row = this.rows()[i];
+    sessionStorage.setItem(this.store(), row ? place(row) : "");
   }
 
   private move(to: number, focus: boolean): void {
@@ -175,7 +177,7 @@ export class List extends HTMLElement {
     for (const r of this.rows()) if (r.classList.contains("picked")) r.classList.add("leaving");
     // Focus comes back to the row that takes the place of the first one.
     const next = this.rows().slice(this.at).find((r) => !r.classList.contains("picked")) ?? this.rows().find((r) => !r.classList.contains("picked"));
-    sessionStorage.setItem(this.store(), next?.dataset.row ?? "");
+    sessionStorage.setItem(this.store(), next ? place(next) : "");
     sessionStorage.setItem("refocus", "1");
   }
 
@@ -231,6 +233,11 @@ export class List extends HTMLElement {
 document.addEventListener("keydown", (e) => {
   if (e.key === "Escape") document.querySelector<HTMLDialogElement>("#peek[open]")?.close();
 });
+
+/** The address of a row's issue. */
+function place(row: HTMLElement): string {
+  return row.querySelector<HTMLAnchorElement>("[data-row-link]")?.pathname ?? "";
+}
 
 function ahead(href: string): void {
   if ([...document.querySelectorAll<HTMLLinkElement>('link[rel="prefetch"]')].some((l) => l.href === href)) return;
