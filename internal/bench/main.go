@@ -51,7 +51,7 @@ func main() {
 	flag.BoolVar(&o.separate, "separate", true, "also load the separate programs, from the folder of the program")
 	flag.IntVar(&o.repeat, "repeat", 1, "times the load is run, each on a fresh installation; medians are printed")
 	flag.StringVar(&o.dataRoot, "data", os.TempDir(), "folder on the disk to measure")
-	flag.StringVar(&o.only, "only", "", "ingest: load the ingest program alone, beside NATS and without a database")
+	flag.StringVar(&o.only, "only", "", "ingest: load the ingest program alone, beside NATS and without a database; calls: time calls between services alone")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -71,10 +71,10 @@ func run(ctx context.Context, o options) error {
 	if r.Machine, err = limits(ctx, o); err != nil {
 		return err
 	}
-	if o.only == "ingest" {
+	if o.only != "" {
 		o.repeat, o.pages, o.separate = 0, 0, true
 	}
-	if o.separate {
+	if o.separate && o.only != "calls" {
 		fmt.Fprintln(os.Stderr, "ingest alone …")
 		l, err := measureIngest(ctx, o)
 		if err != nil {
@@ -89,6 +89,14 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 		r.Loads = append(r.Loads, load)
+	}
+	if o.separate && o.only != "ingest" {
+		fmt.Fprintln(os.Stderr, "calls …")
+		calls, err := measureRoundTrips(ctx, o)
+		if err != nil {
+			return fmt.Errorf("calls: %w", err)
+		}
+		r.Calls = &calls
 	}
 	if o.separate && o.only == "" {
 		fmt.Fprintln(os.Stderr, "separate programs …")

@@ -22,6 +22,7 @@ type report struct {
 	Machine  machine     `json:"machine"`
 	Ingest   *ingestLoad `json:"ingest,omitempty"`
 	Loads    []load      `json:"loads"`
+	Calls    *roundTrip  `json:"calls,omitempty"`
 	Separate *separate   `json:"separate,omitempty"`
 	Growth   []grown     `json:"growth,omitempty"`
 }
@@ -81,6 +82,9 @@ func (r *report) print(out io.Writer, o options) {
 	}
 	if len(r.Loads) > 0 {
 		r.printLoads(row, o)
+	}
+	if c := r.Calls; c != nil {
+		row("call from service to service p50, p99", "in process %.2f, %.2f ms; over TCP %.2f, %.2f ms", c.InProcess.P50, c.InProcess.P99, c.TCP.P50, c.TCP.P99)
 	}
 	if s := r.Separate; s != nil {
 		row("drained by separate programs", "%.0f events/s, %.2f of all in one", s.Drained, s.Drained/median(r.Loads, func(l load) float64 { return l.Drained }))
