@@ -4,7 +4,7 @@ GO      ?= go
 TOOLS   := $(GO) tool -modfile=internal/tools/go.mod
 BIN     := bin
 
-.PHONY: run build test check bench chaos fuzz ledger generate postgres browser node clients clean
+.PHONY: run build test check bench chaos flame fuzz ledger generate postgres browser node clients clean
 
 run: postgres build ## build and run everything in the foreground
 	$(BIN)/tocsin up
@@ -28,6 +28,10 @@ chaos: postgres build ## break the built programs in every way they survive; SEE
 
 bench: postgres build ## print the benchmark tables
 	internal/tools/bench.sh
+
+flame: postgres build ## draw where the time of events goes: deploy/docs/event.svg
+	$(GO) run ./internal/bench -tocsin $(BIN)/tocsin -seconds 15 -profile $(BIN)/cpu.pprof
+	$(GO) tool pprof -traces $(BIN)/tocsin $(BIN)/cpu.pprof | $(GO) run -C internal/tools ./flame -title "Tocsin under load" >deploy/docs/event.svg
 
 fuzz: ## fuzz every target, one after another, each for FUZZTIME (10m); FUZZ="package/Target …" picks
 	internal/tools/fuzz.sh $(FUZZ)

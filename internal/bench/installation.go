@@ -42,8 +42,8 @@ type credentials struct {
 	AuthToken    string `json:"auth_token"`
 }
 
-// start runs tocsin up and waits until it is ready; an empty data makes a fresh folder.
-func start(ctx context.Context, o options, data string) (*installation, error) {
+// start runs tocsin up with further flags and waits until it is ready; an empty data makes a fresh folder.
+func start(ctx context.Context, o options, data string, flags ...string) (*installation, error) {
 	in := &installation{data: data, exit: make(chan error, 1)}
 	if data == "" {
 		dir, err := os.MkdirTemp(o.dataRoot, "tocsin-bench-")
@@ -65,6 +65,7 @@ func start(ctx context.Context, o options, data string) (*installation, error) {
 	}
 	defer log.Close()
 	in.cmd = exec.Command(o.tocsin, "up", "--listen", address, "--data", in.data)
+	in.cmd.Args = append(in.cmd.Args, flags...)
 	in.cmd.Stdout, in.cmd.Stderr = log, log
 	in.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	began := time.Now()

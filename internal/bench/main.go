@@ -32,6 +32,7 @@ type options struct {
 	repeat      int
 	dataRoot    string
 	only        string
+	profile     string
 }
 
 func main() {
@@ -52,6 +53,7 @@ func main() {
 	flag.IntVar(&o.repeat, "repeat", 1, "times the load is run, each on a fresh installation; medians are printed")
 	flag.StringVar(&o.dataRoot, "data", os.TempDir(), "folder on the disk to measure")
 	flag.StringVar(&o.only, "only", "", "ingest: load the ingest program alone, beside NATS and without a database; calls: time calls between services alone")
+	flag.StringVar(&o.profile, "profile", "", "only write a profile of the program's processor time under the load to this file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -67,6 +69,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	o.tocsin = bin
+	if o.profile != "" {
+		return profile(ctx, o)
+	}
 	var r report
 	if r.Machine, err = limits(ctx, o); err != nil {
 		return err
@@ -129,6 +134,23 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	return os.WriteFile(o.out, append(body, '\n'), 0o600)
+}
+
+// profile runs the load without measuring it.
+func profile(ctx context.Context, o options) error {
+	in, err := start(ctx, o, "", "--cpu-profile", o.profile)
+	if err != nil {
+		return err
+	}
+	defer in.remove()
+	res, err := in.target().run(ctx, bodies(o.size, o.groups, 4, 1), o.connections, time.Duration(o.seconds)*time.Second, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := in.drained(ctx, int64(res.Accepted), time.Minute); err != nil {
+		return err
+	}
+	return in.stop()
 }
 
 // measureLoad runs the reference load on a fresh installation.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type Up struct {
 	Listen      string           `help:"Address to answer on: SDK traffic, API and pages." default:"127.0.0.1:9000" env:"TOCSIN_LISTEN"`
 	DatabaseURL string           `name:"database-url" help:"Use this Postgres instead of a private one under --data." env:"TOCSIN_DATABASE_URL"`
 	NATSURL     string           `name:"nats-url" help:"Use this NATS instead of the embedded one." env:"TOCSIN_NATS_URL"`
+	CPUProfile  string           `name:"cpu-profile" help:"File to write a profile of the processor time of the whole run to, for go tool pprof." env:"TOCSIN_CPU_PROFILE"`
 	Ingest      ingest.Config    `embed:""`
 	Processor   processor.Config `embed:""`
 	Notifier    notifier.Config  `embed:""`
@@ -65,6 +67,11 @@ func (u *Up) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	tuneMemory()
+	stopProfile, err := u.profile()
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
 
 	in, err := u.install(ctx)
 	if err != nil {
@@ -221,6 +228,26 @@ func tuneMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(200 << 20)
 	}
+}
+
+// profile starts the profile that --cpu-profile asks for; stop writes it.
+func (u *Up) profile() (stop func(), err error) {
+	if u.CPUProfile == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(u.CPUProfile)
+	if err != nil {
+		return nil, fmt.Errorf("make the file of --cpu-profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		if err := f.Close(); err != nil {
+			slog.Error("the profile is not complete", "err", err)
+		}
+	}, nil
 }
 
 // publicHost is how this machine's own browser reaches addr.

@@ -101,7 +101,8 @@ func read(in io.Reader, under string) (*frame, error) {
 		if d, err := time.ParseDuration(fields[0]); err == nil && len(fields) > 1 && spent == 0 {
 			spent, fields = d, fields[1:]
 		}
-		stack = append(stack, fields[0])
+		name, _, _ := strings.Cut(fields[0], "[go.shape")
+		stack = append(stack, name)
 	}
 	flush()
 	return root, lines.Err()
