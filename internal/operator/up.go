@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"strings"
@@ -219,14 +220,18 @@ func (u *Up) kits(ctx context.Context, front *app.Front, in *installation) ([]*a
 	return kits, nil
 }
 
+// memoryPerProcessor is how much the work in hand of one processor takes under full load.
+const memoryPerProcessor = 100 << 20
+
 // tuneMemory trades memory that is there for processor time: the collector runs half as often as
-// by default until the heap nears the limit. GOGC and GOMEMLIMIT, when set, decide instead.
+// by default until the heap nears the limit, which is 200 MiB on two processors and grows with them.
+// GOGC and GOMEMLIMIT, when set, decide instead.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(200 << 20)
+		debug.SetMemoryLimit(memoryPerProcessor * max(2, int64(runtime.GOMAXPROCS(0))))
 	}
 }
 

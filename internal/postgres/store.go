@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -14,10 +15,14 @@ import (
 // Options tune a Store. The zero value serves a service.
 type Options struct {
 	Name             string          // application_name, as pg_stat_activity shows it
-	MaxConns         int             // 0: 10
+	MaxConns         int             // 0: DefaultConns
 	StatementTimeout time.Duration   // 0: 30 s
 	Tracer           pgx.QueryTracer // sees every statement beside telemetry; nil: nobody
 }
+
+// DefaultConns is how many connections a service keeps at most: those of a small machine until there are
+// processors for more.
+func DefaultConns() int { return max(10, 3*runtime.GOMAXPROCS(0)) }
 
 // Store reads and writes the database. It is safe for concurrent use.
 type Store struct {
@@ -40,7 +45,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		return nil, invalidURL(err)
 	}
 	if o.MaxConns == 0 {
-		o.MaxConns = 10
+		o.MaxConns = DefaultConns()
 	}
 	if o.StatementTimeout == 0 {
 		o.StatementTimeout = 30 * time.Second

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -17,7 +18,7 @@ func settings(socketDir, walCompression string, scratch bool) []string {
 		"unix_socket_directories=" + socketDir,
 		"unix_socket_permissions=0777", // the directory and the password guard it
 		"password_encryption=scram-sha-256",
-		"max_connections=50",
+		fmt.Sprintf("max_connections=%d", max(50, 15*runtime.GOMAXPROCS(0))),    // four services of 3 per processor, and room for the operator
 		fmt.Sprintf("shared_buffers=%dMB", min(max(memory/16, 64), 512)),        // modest: the page cache does the rest
 		fmt.Sprintf("effective_cache_size=%dMB", min(max(memory/2, 256), 8192)), // what the planner may expect of that cache
 		"work_mem=8MB",
