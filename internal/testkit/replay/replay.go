@@ -8,7 +8,7 @@
 //	save team=slug
 //
 // A line of expectations begins with the status. Each other word is a member and its kind (string, int,
-// number, bool, time, array, object, any; with ? also null or absent), or a member and its value. a.b[].c
+// number, bool, time, array, object, null, any; with ? also null or absent), or a member and its value. a.b[].c
 // is c of every element; a member with a dot in its name stands in quotation marks. "save" keeps a member
 // for {team} in later lines.
 package replay
@@ -56,7 +56,7 @@ func Read(t testing.TB, file string) (list []Request) {
 		switch {
 		case r.Method == "":
 			r.Method, r.Path = word, rest
-		case line[0] == '{' || line[0] == '[':
+		case len(r.want) == 0 && strings.ContainsAny(line[:1], `{["`):
 			r.Body += line
 		case word == "save":
 			name, member, _ := strings.Cut(rest, "=")
@@ -170,7 +170,7 @@ func is(v any, kind string) bool {
 	case map[string]any:
 		return kind == "object" || kind == "any"
 	}
-	return false
+	return kind == "null"
 }
 
 // Find returns what a member is: of every element where a list is walked.

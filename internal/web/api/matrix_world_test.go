@@ -11,9 +11,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/testkit/callers"
 )
 
 // matrix is a world with everybody and everything that the access matrix is about. The organization
@@ -32,7 +32,7 @@ type matrix struct {
 
 func newMatrix(t *testing.T, w *world) *matrix {
 	t.Helper()
-	m := &matrix{world: w, bearers: map[account.Role]string{}, nobody: map[string]string{"nothing": "", "a made up token": "Bearer sntryu_0", "another scheme": "Basic abc"}}
+	m := &matrix{world: w, bearers: map[account.Role]string{}, nobody: map[string]string{"another scheme": "Basic abc"}}
 	w.wantAs("Bearer "+w.token, 201, "POST", org+"teams/", `{"slug":"core"}`)
 	w.want(201, "POST", org+"projects/", `{"name":"attic"}`)
 	w.want(201, "POST", proj+"teams/core/")
@@ -48,7 +48,10 @@ func newMatrix(t *testing.T, w *world) *matrix {
 	w.want(201, "POST", org+"org-auth-tokens/", `{"name":"build"}`).json(t, &build)
 	m.bearers[""] = "Bearer " + build.Token
 	m.scopeless = "Bearer " + w.tokenWith("openid")
-	m.endTokens()
+	for name, token := range callers.New(t, w.st, w.url).Nobody() {
+		m.nobody[name] = "Bearer " + token
+	}
+	m.nobody["no token"] = ""
 	m.otherOrganization()
 
 	attic := w.scalar("select id from projects where slug = 'attic'")
@@ -65,35 +68,6 @@ func newMatrix(t *testing.T, w *world) *matrix {
 	m.harmless = maps.Clone(m.absent)
 	m.harmless["filter"], m.harmless["queue"] = "absent", "absent"
 	return m
-}
-
-// endTokens makes a token of every kind that once was good.
-func (m *matrix) endTokens() {
-	once := func(name string, t account.Token) {
-		t.Organization, t.Scopes = 1, account.RoleOwner.Scopes()
-		_, secret, err := m.st.CreateToken(m.t.Context(), t)
-		if err != nil {
-			m.t.Fatal(err)
-		}
-		m.nobody[name] = "Bearer " + secret
-	}
-	owner, err := m.st.UserByEmail(m.t.Context(), "owner@example.org")
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	past := time.Now().Add(-time.Minute)
-	once("an expired token", account.Token{User: owner.ID, ExpiresAt: &past})
-	once("a revoked token", account.Token{User: owner.ID, Name: "revoked"})
-	m.exec("update api_tokens set revoked_at = now() where name = 'revoked'")
-	off, _ := m.as("off@example.org", account.RoleOwner)
-	once("the token of a member who is switched off", account.Token{User: off})
-	m.exec("update memberships set is_active = false where user_id = $1", off)
-	gone, _ := m.as("gone@example.org", account.RoleOwner)
-	once("the token of an account that is switched off", account.Token{User: gone})
-	m.exec("update users set is_active = false where id = $1", gone)
-	left, _ := m.as("left@example.org", account.RoleOwner)
-	once("the token of somebody who left", account.Token{User: left})
-	m.exec("delete from memberships where user_id = $1", left)
 }
 
 // otherOrganization makes the stranger and their project.

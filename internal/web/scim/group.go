@@ -81,7 +81,7 @@ func (c *call) told(status int, id int64) error {
 	if err != nil {
 		return err
 	}
-	return answer(c.w, status, c.groupShape(t, members))
+	return answer(c.w, status, c.asked(c.groupShape(t, members)))
 }
 
 func getGroup(c *call) error {

@@ -15,7 +15,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -58,17 +60,23 @@ type call struct {
 
 func (c *call) org() int64 { return c.who.Organization.ID }
 
-// New answers every path below /scim/v2/.
-func New(o Options) http.Handler {
-	mux := http.NewServeMux()
-	const base = "/scim/v2/{org}/"
-	for pattern, h := range map[string]func(*call) error{
+const base = "/scim/v2/{org}/"
+
+// routes are all that is answered.
+func routes() map[string]func(*call) error {
+	return map[string]func(*call) error{
 		"GET " + base + "ServiceProviderConfig": config, "GET " + base + "ResourceTypes": resourceTypes, "GET " + base + "Schemas": schemas,
 		"GET " + base + "Users": listUsers, "POST " + base + "Users": createUser, "GET " + base + "Users/{id}": getUser,
 		"PUT " + base + "Users/{id}": replaceUser, "PATCH " + base + "Users/{id}": patchUser, "DELETE " + base + "Users/{id}": deleteUser,
 		"GET " + base + "Groups": listGroups, "POST " + base + "Groups": createGroup, "GET " + base + "Groups/{id}": getGroup,
 		"PUT " + base + "Groups/{id}": replaceGroup, "PATCH " + base + "Groups/{id}": patchGroup, "DELETE " + base + "Groups/{id}": deleteGroup,
-	} {
+	}
+}
+
+// New answers every path below /scim/v2/.
+func New(o Options) http.Handler {
+	mux := http.NewServeMux()
+	for pattern, h := range routes() {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { serve(&o, h, w, r) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -173,7 +181,37 @@ func (c *call) list(all []object) error {
 	}
 	from := min(start-1, len(all))
 	page := all[from:min(from+count, len(all))]
+	for i := range page {
+		page[i] = c.asked(page[i])
+	}
 	return answer(c.w, http.StatusOK, object{"schemas": []string{schemaList}, "totalResults": len(all), "startIndex": start, "itemsPerPage": len(page), "Resources": page})
+}
+
+// asked leaves those attributes of a resource that the request asks for: without those of
+// excludedAttributes, or those of attributes alone. What every answer has stays.
+// Rule: https://www.rfc-editor.org/rfc/rfc7644#section-3.9
+func (c *call) asked(o object) object {
+	q := c.r.URL.Query()
+	only, except := attributeNames(q.Get("attributes")), attributeNames(q.Get("excludedAttributes"))
+	for name := range o {
+		switch lower := strings.ToLower(name); {
+		case lower == "id" || lower == "schemas":
+		case len(only) > 0 && !slices.Contains(only, lower), slices.Contains(except, lower):
+			delete(o, name)
+		}
+	}
+	return o
+}
+
+// attributeNames are the top-level attributes of a list, in lower case.
+func attributeNames(list string) (names []string) {
+	for name := range strings.SplitSeq(strings.ToLower(list), ",") {
+		name = strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(name), strings.ToLower(schemaUser)+":"), strings.ToLower(schemaGroup)+":")
+		if name, _, _ = strings.Cut(name, "."); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (c *call) location(kind string, id int64) string {

@@ -102,7 +102,7 @@ func getUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	return answer(c.w, http.StatusOK, c.userShape(m))
+	return answer(c.w, http.StatusOK, c.asked(c.userShape(m)))
 }
 
 // createUser makes an account, or gives one that exists a place here; without a password, it is
@@ -131,7 +131,7 @@ func createUser(c *call) error {
 		return err
 	}
 	c.w.Header().Set("Location", c.location("Users", id))
-	return answer(c.w, http.StatusCreated, c.userShape(m))
+	return answer(c.w, http.StatusCreated, c.asked(c.userShape(m)))
 }
 
 func replaceUser(c *call) error {
@@ -177,7 +177,7 @@ func (c *call) applyUser(m account.Member, d userDoc) error {
 	if m, err = c.Store.Member(ctx, c.org(), m.ID); err != nil {
 		return err
 	}
-	return answer(c.w, http.StatusOK, c.userShape(m))
+	return answer(c.w, http.StatusOK, c.asked(c.userShape(m)))
 }
 
 // changeAccount renames an account that belongs to this organization alone. Another organization's
