@@ -36,7 +36,9 @@ const (
 
 	sqlIssueByName = sqlIssueHeadPart + `
 		select id from issues where project_id = p.id and number = @number
-		union all select target_id from issue_redirects where project_id = p.id and number = @number limit 1` + sqlIssueHeadEndPart + ` and p.slug = @slug`
+		union all select target_id from issue_redirects where project_id = p.id and number = @number limit 1` + sqlIssueHeadEndPart + `
+			and p.id = coalesce((select id from projects where organization_id = @org and slug = @slug and deleted_at is null),
+				(select project_id from project_redirects where organization_id = @org and slug = @slug))`
 
 	sqlIssueByNumericID = sqlIssueHeadPart + `select @id::bigint as id` + sqlIssueHeadEndPart
 )

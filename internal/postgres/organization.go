@@ -82,18 +82,6 @@ func (st *Store) ChangeOrganization(ctx context.Context, id int64, change func(*
 	})
 }
 
-const sqlDescribeProject = `
-	update projects set name = @name, platform = @platform where organization_id = @org and id = @id and deleted_at is null`
-
-// DescribeProject sets a project's name and platform. fault.Unknown: the organization has no such
-// project.
-func (st *Store) DescribeProject(ctx context.Context, org, id int64, name, platform string) error {
-	return st.configure(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, sqlDescribeProject, pgx.StrictNamedArgs{"org": org, "id": id, "name": clean(name, 200), "platform": clean(platform, 64)})
-		return changed(tag.RowsAffected(), err, "describe a project")
-	})
-}
-
 const (
 	sqlDeleteProject = `update projects set deleted_at = now(), slug = slug || '-deleted-' || id::text where organization_id = @org and id = @id and deleted_at is null`
 
@@ -129,15 +117,24 @@ func (st *Store) TransferProject(ctx context.Context, org, id, to int64) error {
 	})
 }
 
-const sqlChangeProject = `
-	update projects set slug = @slug, name = @name, platform = @platform where organization_id = @org and id = @id and deleted_at is null`
+const (
+	sqlKeepSlug = `
+	insert into project_redirects (organization_id, slug, project_id)
+	select organization_id, slug, id from projects where organization_id = @org and id = @id and deleted_at is null and slug <> @slug
+	on conflict (organization_id, slug) do update set project_id = excluded.project_id, created_at = now()`
 
-// ChangeProject gives a project another slug, name and platform. Short ids of its issues and old
-// addresses follow the slug. fault.Invalid: a part cannot be one. fault.Conflict: the organization
+	sqlDropRedirect = `delete from project_redirects where organization_id = @org and slug = @slug`
+
+	sqlChangeProject = `
+	update projects set slug = @slug, name = @name, platform = @platform where organization_id = @org and id = @id and deleted_at is null`
+)
+
+// ChangeProject gives a project another slug, name and platform. Short ids of its issues follow the slug;
+// the old one goes on leading to it until another project takes it. fault.Invalid: a part cannot be one. fault.Conflict: the organization
 // has a project of that slug. fault.Unknown: it has no such project.
 func (st *Store) ChangeProject(ctx context.Context, org, id int64, slug, name, platform string) error {
-	if err := account.CheckSlug(slug); err != nil {
-		return err
+	if !validSlug.MatchString(slug) || len(slug) > 100 {
+		return fault.New(fault.Invalid, "A slug has 1 to 100 of a-z, 0-9, _ and -, and is not a number.")
 	}
 	if err := account.CheckName(name); err != nil {
 		return err
@@ -146,6 +143,14 @@ func (st *Store) ChangeProject(ctx context.Context, org, id int64, slug, name, p
 		return fault.New(fault.Invalid, "A platform has at most 64 characters.")
 	}
 	return st.configure(ctx, func(tx pgx.Tx) error {
+		args := pgx.StrictNamedArgs{"org": org, "id": id, "slug": slug}
+		if _, err := tx.Exec(ctx, sqlKeepSlug, args); err != nil {
+			return err
+		}
+		delete(args, "id")
+		if _, err := tx.Exec(ctx, sqlDropRedirect, args); err != nil {
+			return err
+		}
 		tag, err := tx.Exec(ctx, sqlChangeProject, pgx.StrictNamedArgs{"org": org, "id": id, "slug": slug, "name": name, "platform": platform})
 		return changed(tag.RowsAffected(), err, "A project with this slug already exists.")
 	})

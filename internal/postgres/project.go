@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -68,11 +69,21 @@ const sqlProject = `
 	from projects p join organizations o on o.id = p.organization_id
 	where p.organization_id = @org and (p.slug = @name or p.id::text = @name) and p.deleted_at is null`
 
-// Project returns the project of an organization that a path names by id or slug. fault.Unknown:
-// it has none of that name, or it is out of reach of whom ctx says is asking.
+const sqlProjectOnceCalled = `
+	select p.id, p.organization_id, o.slug as organization, p.slug, p.name, p.platform, p.settings, p.first_event_at, p.created_at
+	from project_redirects r join projects p on p.id = r.project_id join organizations o on o.id = p.organization_id
+	where r.organization_id = @org and r.slug = @name and p.organization_id = @org and p.deleted_at is null`
+
+// Project returns the project of an organization that a path names by id or slug, or by a slug that it
+// had. fault.Unknown: it has none of that name, or it is out of reach of whom ctx says is asking.
 func (st *Store) Project(ctx context.Context, org int64, name string) (project.Project, error) {
-	rows, _ := st.db.Query(ctx, sqlProject, pgx.StrictNamedArgs{"org": org, "name": name})
+	args := pgx.StrictNamedArgs{"org": org, "name": name}
+	rows, _ := st.db.Query(ctx, sqlProject, args)
 	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[projectRow])
+	if errors.Is(err, pgx.ErrNoRows) {
+		rows, _ = st.db.Query(ctx, sqlProjectOnceCalled, args)
+		r, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[projectRow])
+	}
 	if err != nil {
 		return project.Project{}, translate(err, "The requested resource does not exist")
 	}

@@ -82,7 +82,7 @@ func TestAProjectIsChangedAsClientsDo(t *testing.T) {
 		t.Errorf("advanced rules: %s", text)
 	}
 	for body, field := range map[string]string{
-		`{"name":""}`: "name", `{"name":"` + strings.Repeat("x", 51) + `"}`: "name", `{"platform":"` + strings.Repeat("x", 65) + `"}`: "platform", `{"nonsense":1}`: "nonsense", `{"slug":"other"}`: "slug", `{"relayPiiConfig":"{"}`: "relayPiiConfig", `{"relayPiiConfig":{}}`: "relayPiiConfig",
+		`{"name":""}`: "name", `{"name":"` + strings.Repeat("x", 51) + `"}`: "name", `{"platform":"` + strings.Repeat("x", 65) + `"}`: "platform", `{"nonsense":1}`: "nonsense", `{"slug":"No slug"}`: "slug", `{"relayPiiConfig":"{"}`: "relayPiiConfig", `{"relayPiiConfig":{}}`: "relayPiiConfig",
 		`{"relayPiiConfig":"{\"applications\":{\"$$\":[\"@email\"]}}"}`: "relayPiiConfig",
 		`{"options":{"filters:blacklisted_ips":"nonsense"}}`:            "filters:blacklisted_ips",
 		`{"options":{"filters:releases":7}}`:                            "filters:releases",

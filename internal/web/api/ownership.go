@@ -58,6 +58,7 @@ func (s *Service) putOwnership(w http.ResponseWriter, r *request) error {
 		Raw            *string `json:"raw"`
 		Fallthrough    *bool   `json:"fallthrough"`
 		AutoAssignment *string `json:"autoAssignment"`
+		AutoSync       idle    `json:"codeownersAutoSync"` // a file of owners is put here rather than fetched
 	}
 	if err := readBody(w, r, &b); err != nil {
 		return err

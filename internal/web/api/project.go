@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/httpx"
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
@@ -63,8 +64,13 @@ func (s *Service) listProjects(w http.ResponseWriter, r *request, withOrganizati
 			return err
 		}
 	}
+	teams, err := s.Store.Teams(r.Context(), r.org(), 0)
+	if err != nil {
+		return err
+	}
 	out := s.projectSummaries(list, r.who)
-	for _, o := range out {
+	for i, o := range out {
+		setTeams(o, teams, list[i].ID)
 		if withOrganization {
 			o["organization"] = s.orgSummary(r.who.Organization)
 		}
@@ -108,6 +114,9 @@ func (s *Service) project(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if name := r.PathValue("project"); !named(p.ID, p.Slug, name) {
+		return s.moved(w, r, p)
+	}
 	o, err := s.projectDetail(r, p)
 	if err != nil {
 		return err
@@ -116,6 +125,17 @@ func (s *Service) project(w http.ResponseWriter, r *request) error {
 		o["organization"] = object{"id": id(r.org()), "slug": r.who.Organization.Slug}
 	}
 	return ok(w, o)
+}
+
+// moved leads from a slug that a project had to the one it has. Other routes answer for both.
+// Rule: getsentry/sentry src/sentry/api/exceptions.py (ProjectMoved)
+func (s *Service) moved(w http.ResponseWriter, r *request, p project.Project) error {
+	to := "/api/0/projects/" + r.who.Organization.Slug + "/" + p.Slug + "/"
+	if r.URL.RawQuery != "" {
+		to += "?" + r.URL.RawQuery
+	}
+	w.Header().Set("Location", s.BaseURL+to)
+	return httpx.JSON(w, http.StatusFound, object{"slug": p.Slug, "detail": object{"code": "resource-moved", "message": "Resource has been moved", "extra": object{"url": to, "slug": p.Slug}}})
 }
 
 // projectDetail is a project with its settings.
@@ -136,15 +156,30 @@ func (s *Service) projectDetail(r *request, p project.Project) (object, error) {
 	for k, v := range settings {
 		o[k] = v
 	}
+	teams, err := s.Store.Teams(r.Context(), r.org(), 0)
+	if err != nil {
+		return nil, err
+	}
+	setTeams(o, teams, p.ID)
 	for k, v := range (object{
 		"environments": namedOnly(names), "organization": s.orgSummary(r.who.Organization), "isInternal": false, "isPublic": false,
 		"color": "#3f51b5", "status": "active", "avatar": avatar(), "allowedDomains": origins, "resolveAge": p.Settings.ResolveAge,
 		"defaultEnvironment": nil, "storeCrashReports": nil, "scrapeJavaScript": false, "highlightTags": []string{}, "highlightContext": object{},
 		"builtinSymbolSources": []string{}, "isDynamicallySampled": false, "processingIssues": 0, "plugins": []any{},
+		// What clients of other servers read and compare; mail is neither digested nor entitled by project here, and no source is fetched.
+		"digestsMinDelay": 300, "digestsMaxDelay": 1800, "subjectPrefix": "", "subjectTemplate": "$shortID - $title", "securityToken": "", "securityTokenHeader": nil, "verifySSL": false,
 	}) {
 		o[k] = v
 	}
 	return o, nil
+}
+
+// setTeams tells which of the organization's teams have a project.
+func setTeams(o object, teams []account.Team, project int64) {
+	refs := teamRefs(teams, project)
+	if o["teams"], o["team"] = refs, nil; len(refs) > 0 {
+		o["team"] = refs[0]
+	}
 }
 
 // namedOnly leaves out the empty name, under which events without an environment count.

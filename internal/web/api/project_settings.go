@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tocsin-dev/tocsin/internal/account"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/filter"
 	"github.com/tocsin-dev/tocsin/internal/grouping"
@@ -65,32 +66,42 @@ func (s *Service) updateProject(w http.ResponseWriter, r *request) error {
 	if err := readEcho(w, r, &b, shape, foreignSettings...); err != nil {
 		return err
 	}
-	if b.Slug != nil && *b.Slug != p.Slug {
-		return fieldError{"slug", "A slug stays: short ids and links are made of it. Change the name instead."}
-	}
-	if err := s.describeProject(r, p, b.Name, b.Platform); err != nil {
+	if err := s.describeProject(r, p, b.Slug, b.Name, b.Platform); err != nil {
 		return err
 	}
 	if _, err := s.Store.ChangeSettings(r.Context(), p.ID, b.apply); err != nil {
 		return err
 	}
-	return s.project(w, r)
+	if p, err = s.Store.Project(r.Context(), r.org(), id(p.ID)); err != nil {
+		return err
+	}
+	if shape, err = s.projectDetail(r, p); err != nil {
+		return err
+	}
+	return ok(w, shape)
 }
 
-// describeProject sets a project's name and platform; nil leaves one as it is.
-func (s *Service) describeProject(r *request, p project.Project, name, platform *string) error {
+// describeProject sets a project's slug, name and platform; nil leaves one as it is.
+func (s *Service) describeProject(r *request, p project.Project, slug, name, platform *string) error {
 	before := p
+	set(&p.Slug, slug)
 	set(&p.Name, name)
 	set(&p.Platform, platform)
 	switch p.Name = strings.TrimSpace(p.Name); {
-	case p.Name == before.Name && p.Platform == before.Platform:
+	case p.Slug == before.Slug && p.Name == before.Name && p.Platform == before.Platform:
 		return nil
+	case p.Slug != before.Slug && account.CheckSlug(p.Slug) != nil:
+		return fieldError{"slug", fault.Public(account.CheckSlug(p.Slug))}
 	case p.Name == "" || utf8.RuneCountInString(p.Name) > 50:
 		return fieldError{"name", "Give a name of 1 to 50 characters."}
 	case len(p.Platform) > 64:
 		return fieldError{"platform", "Ensure this field has no more than 64 characters."}
 	}
-	return s.Store.DescribeProject(r.Context(), r.org(), p.ID, p.Name, p.Platform)
+	err := s.Store.ChangeProject(r.Context(), r.org(), p.ID, p.Slug, p.Name, p.Platform)
+	if fault.KindOf(err) == fault.Conflict {
+		return fieldError{"slug", "Another project is already using that slug"}
+	}
+	return err
 }
 
 // maxResolveAge is the most hours without an event after which an issue is resolved: ten years.
