@@ -61,6 +61,14 @@ func faults() []fault {
 		{id: "F28", name: "links of 20 KB/s and 20 ms", run: slow("processor-", 20*time.Millisecond, 20_000), long: true},
 		{id: "F33", name: "ten times the load", run: surge, refuses: true},
 		{id: "F34", name: "one hot issue", run: hot, long: true},
+		{id: "F08", name: "power cut (crash image of the disk)", run: powerCut, refuses: true, long: true, alone: onDisk},
+		{id: "F15", name: "Postgres' disk full", run: full("postgres", nothingDead), long: true, alone: small("postgres", 512)},
+		{id: "F16", name: "NATS' disk full", run: full("nats", restartNATS), long: true, alone: small("nats", 96)},
+		{id: "F17", name: "spool full while NATS is away", run: spoolFull, refuses: true, long: true, alone: func(o *fleet.Options) {
+			o.Args = map[string][]string{"ingest": {"--spool-bytes", fmt.Sprint(4 << 20)}}
+		}},
+		{id: "F18", name: "fsync of the spool fails (EIO)", run: syncFails, refuses: true, long: true, alone: func(*fleet.Options) {}},
+		{id: "S01", name: "own errors, reported to ourselves", run: ownErrors, refuses: true, long: true, alone: func(*fleet.Options) {}},
 		{id: "F36", name: "rolling restart (SIGTERM)", run: rolling, refuses: true},
 	}
 	for _, pair := range []string{"ingest-nats", "processor-nats", "processor-postgres", "notifier-nats", "web-postgres"} {
@@ -68,6 +76,9 @@ func faults() []fault {
 	}
 	return list
 }
+
+// skew is the fault of two releases at once; it needs the programs of the other.
+var skew = fault{id: "F30", name: "upgrade from the previous release and back", run: skewed, refuses: true}
 
 type action = func(ctx context.Context, w *world, rng *rand.Rand) error
 

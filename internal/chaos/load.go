@@ -80,6 +80,22 @@ func (l *ledger) fresh() []string {
 	return ids
 }
 
+// all is every id so far.
+func (l *ledger) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ids[:len(l.ids):len(l.ids)]
+}
+
+func (l *ledger) count() int { return len(l.all()) }
+
+// upTo forgets what was acknowledged after the first n.
+func (l *ledger) upTo(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ids = l.ids[:max(n, l.since)]
+}
+
 // generator sends events until it is stopped.
 type generator struct {
 	target  func() string // address of the envelope endpoint
@@ -90,6 +106,7 @@ type generator struct {
 	rate    atomic.Int64 // events a second, of all workers
 	repeat  atomic.Int64 // times each event is sent, at once
 	hot     atomic.Bool  // all of one template
+	muted   atomic.Bool  // answers are not entered
 	sent    atomic.Int64
 	refused atomic.Int64 // answers that are no 2xx
 	cut     atomic.Int64 // requests without an answer
@@ -142,10 +159,13 @@ func (g *generator) send(ctx context.Context, id string, body []byte) {
 		})
 	}
 	group.Wait()
-	if acked.Load() {
+	if acked.Load() && !g.muted.Load() {
 		g.ledger.add(id)
 	}
 }
+
+// mute tells whether answers are to be forgotten.
+func (g *generator) mute(on bool) { g.muted.Store(on) }
 
 func (g *generator) post(ctx context.Context, body []byte) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)

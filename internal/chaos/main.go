@@ -32,6 +32,7 @@ type options struct {
 	alerts     int
 	alertKills int
 	json       string
+	previous   string
 	keep       bool
 	// patience multiplies every deadline; together leaves what one fault did to be checked after all.
 	patience int
@@ -68,6 +69,7 @@ func main() {
 	flag.IntVar(&o.kills, "kills", 5, "how often a program is killed")
 	flag.IntVar(&o.alerts, "alerts", 10_000, "alerts that F03a and F05 cause")
 	flag.IntVar(&o.alertKills, "alert-kills", 20, "how often F03a kills the notifier")
+	flag.StringVar(&o.previous, "previous", "", "folder of the programs of the previous release: F30 replaces ours by them and back")
 	flag.StringVar(&o.json, "json", "", "file for the report as JSON")
 	flag.BoolVar(&o.keep, "keep", false, "leave the folder with data and logs")
 	flag.Parse()
@@ -105,7 +107,11 @@ func run(ctx context.Context, o options, out io.Writer) ([]row, error) {
 
 // chosen is the faults of the set, or those named.
 func chosen(o options) []fault {
-	return slices.DeleteFunc(faults(), func(f fault) bool {
+	list := faults()
+	if o.previous != "" {
+		list = append(list, skew)
+	}
+	return slices.DeleteFunc(list, func(f fault) bool {
 		if o.only != "" {
 			return !slices.Contains(strings.Split(o.only, ","), f.id)
 		}
@@ -114,7 +120,8 @@ func chosen(o options) []fault {
 }
 
 // sufferAll breaks one world by every fault, and those that need a world of their own in one each.
-func sufferAll(ctx context.Context, o options, list []fault, rng *rand.Rand) (rows []row, err error) {
+func sufferAll(ctx context.Context, o options, list []fault, rng *rand.Rand) ([]row, error) {
+	var rows []row
 	shared, done, err := enter(ctx, o, nil)
 	if err != nil {
 		return nil, err
@@ -124,9 +131,14 @@ func sufferAll(ctx context.Context, o options, list []fault, rng *rand.Rand) (ro
 	for _, f := range list {
 		w, leave := shared, func() {}
 		if f.alone != nil {
-			if w, leave, err = enter(ctx, o, f.alone); err != nil {
-				return rows, fmt.Errorf("%s %s: %w", f.id, f.name, err)
+			rate := shared.load.rate.Swap(1) // the machine is for the other world
+			own, end, err := enter(ctx, o, f.alone)
+			if err != nil {
+				shared.load.rate.Store(rate)
+				rows = append(rows, row{Fault: f.id, Name: f.name, Seed: o.seed, Failure: err.Error()})
+				continue
 			}
+			w, leave = own, func() { end(); shared.load.rate.Store(rate) }
 		}
 		r, settle := w.suffer(ctx, f, rng)
 		rows = append(rows, r)
@@ -219,12 +231,13 @@ func (w *world) begin(ctx context.Context) error {
 func (w *world) suffer(ctx context.Context, f fault, rng *rand.Rand) (row, func(*row)) {
 	r := row{Fault: f.id, Name: f.name, Seed: w.o.seed}
 	sent, refused, cut := w.load.sent.Load(), w.load.refused.Load(), w.load.cut.Load()
+	before := w.load.ledger.count()
 	w.note = ""
 	failure := f.run(ctx, w, rng)
 	r.Note = w.note
 	healed := time.Now()
 	ids := w.load.ledger.fresh()
-	r.Sent, r.Acked, r.Refused, r.Cut = w.load.sent.Load()-sent, len(ids), w.load.refused.Load()-refused, w.load.cut.Load()-cut
+	r.Sent, r.Acked, r.Refused, r.Cut = w.load.sent.Load()-sent, w.load.ledger.count()-before, w.load.refused.Load()-refused, w.load.cut.Load()-cut
 	return r, func(r *row) {
 		settled := w.settle(ctx, r, ids, healed)
 		switch {
@@ -234,7 +247,7 @@ func (w *world) suffer(ctx context.Context, f fault, rng *rand.Rand) (row, func(
 			r.Failure = settled.Error()
 		case !f.refuses && r.Refused+r.Cut > 0:
 			r.Failure = fmt.Sprintf("%d answers were not 2xx and %d cut off", r.Refused, r.Cut)
-		case len(ids) == 0:
+		case r.Acked == 0:
 			r.Failure = "nothing was acknowledged"
 		}
 	}

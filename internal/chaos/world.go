@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -60,10 +59,11 @@ func (w *world) close() {
 		return
 	}
 	w.Remove()
+	_ = os.Remove(w.Dir + ".ledger")
 }
 
-// ledgerFile is where acknowledged ids are kept.
-func (w *world) ledgerFile() (*os.File, error) { return os.Create(filepath.Join(w.Dir, "ledger")) }
+// ledgerFile is where acknowledged ids are kept: beside the folder, whose disk may be lost.
+func (w *world) ledgerFile() (*os.File, error) { return os.Create(w.Dir + ".ledger") }
 
 // await calls f until it answers nil, for as long as limit allows on an idle machine.
 func (w *world) await(ctx context.Context, limit time.Duration, f func() error) error {

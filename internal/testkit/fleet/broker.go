@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
@@ -57,11 +58,13 @@ func NewBroker(ctx context.Context, bin, dir string) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tocsin bindings nats-config: %w", err)
 	}
+	// By default a server promises no more than the disk has; a full disk is what some want to see.
+	text := strings.Replace(string(conf), "jetstream {\n", "jetstream {\n  max_file_store: 32GB\n", 1)
 	file := filepath.Join(dir, "nats.conf")
-	if err := os.WriteFile(file, conf, 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	for _, m := range regexp.MustCompile(`user: "(\w+)"\s+password: "(\w+)"`).FindAllStringSubmatch(string(conf), -1) {
+	for _, m := range regexp.MustCompile(`user: "(\w+)"\s+password: "(\w+)"`).FindAllStringSubmatch(text, -1) {
 		b.users[m[1]] = m[2]
 	}
 	self, err := os.Executable()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -29,6 +30,8 @@ type Options struct {
 	Proxies bool   // puts a proxy on every link
 	// Prepare is called with the new folder before anything is started in it.
 	Prepare func(dir string) error
+	// Discard undoes what Prepare did beside the folder, after everything ended.
+	Discard func(dir string)
 	// Env is what a program's environment holds beside ours.
 	Env map[string][]string
 	// Args are more arguments of a program.
@@ -106,7 +109,7 @@ func (f *Fleet) stores(ctx context.Context) (err error) {
 	}
 	if f.o.Prepare != nil {
 		if err := f.o.Prepare(f.Dir); err != nil {
-			return err
+			return fmt.Errorf("prepare the folder, which may need root: %w", err)
 		}
 	}
 	if f.Postgres, err = embedded.Start(ctx, embedded.Options{Dir: filepath.Join(f.Dir, "postgres")}); err != nil {
@@ -233,6 +236,35 @@ func (f *Fleet) KillPostgres() error {
 	return syscall.Kill(pid, syscall.SIGKILL)
 }
 
+// Restart kills everything, has change done to the folder, and starts again on what is there then.
+func (f *Fleet) Restart(ctx context.Context, change func() error) error {
+	for _, s := range Services {
+		f.Programs[s].Kill()
+	}
+	f.NATS.Kill()
+	if err := errors.Join(f.Postgres.Stop(), change()); err != nil {
+		return err
+	}
+	var err error
+	if f.Postgres, err = embedded.Start(ctx, embedded.Options{Dir: filepath.Join(f.Dir, "postgres")}); err != nil {
+		return err
+	}
+	if err := errors.Join(f.NATS.Start(), f.NATS.Ready(ctx)); err != nil {
+		return err
+	}
+	for _, s := range Services {
+		if err := f.Programs[s].Start(); err != nil {
+			return err
+		}
+	}
+	for _, s := range Services {
+		if err := f.Ready(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Log is the end of what the programs printed.
 func (f *Fleet) Log(most int) string {
 	text, _ := os.ReadFile(filepath.Join(f.Dir, "log"))
@@ -259,5 +291,11 @@ func (f *Fleet) Close() {
 // Remove ends everything and deletes the folder.
 func (f *Fleet) Remove() {
 	f.Close()
+	for _, folder := range []string{"postgres", "nats", "data"} { // any may be a file system of its own
+		_ = syscall.Unmount(filepath.Join(f.Dir, folder), syscall.MNT_DETACH)
+	}
+	if f.o.Discard != nil {
+		f.o.Discard(f.Dir)
+	}
 	_ = os.RemoveAll(f.Dir)
 }

@@ -17,6 +17,7 @@ type Proxy struct {
 	Latency atomic.Int64 // nanoseconds added to each piece
 	Rate    atomic.Int64 // bytes a second; 0: no limit
 	Silent  atomic.Bool  // nothing passes, nothing is closed: a half-open link
+	Refuse  atomic.Bool  // connections are closed as soon as they come
 	CutAt   atomic.Int64 // commits until the answer to one is cut off; 0: never
 
 	mu    sync.Mutex
@@ -56,7 +57,7 @@ func (p *Proxy) accept(ctx context.Context) {
 				return
 			}
 			defer p.drop(front)
-			if !p.wait(ctx) {
+			if p.Refuse.Load() || !p.wait(ctx) {
 				return
 			}
 			back, err := p.dial(ctx)

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/testkit/fleet"
+)
+
+// small puts a folder of the fleet on a file system of that size, in memory.
+func small(folder string, megabytes int) func(*fleet.Options) {
+	return func(o *fleet.Options) {
+		o.Prepare = func(dir string) error {
+			dir = filepath.Join(dir, folder)
+			if err := os.MkdirAll(dir, 0o711); err != nil {
+				return err
+			}
+			return command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm,mode=0711", megabytes), "tmpfs", dir)
+		}
+	}
+}
+
+func command(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// fill takes all the space that is left beside a path, until the function it returns is called.
+func fill(dir string) (release func() error, err error) {
+	name := filepath.Join(dir, "balloon")
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	for block := 1 << 20; block > 0; {
+		if _, err = f.Write(make([]byte, block)); err != nil {
+			block /= 16
+		}
+	}
+	_ = f.Close()
+	if !errors.Is(err, syscall.ENOSPC) {
+		return nil, fmt.Errorf("fill %s: %w", dir, err)
+	}
+	return func() error { return os.Remove(name) }, nil
+}
+
+// full fills a folder's file system for a while; after is called when there is space again.
+func full(folder string, after func(context.Context, *world) error) action {
+	return func(ctx context.Context, w *world, _ *rand.Rand) error {
+		release, err := fill(filepath.Join(w.Dir, folder))
+		if err != nil {
+			return err
+		}
+		w.hold(ctx, 2)
+		return errors.Join(release(), after(ctx, w))
+	}
+}
+
+// nothingDead wants no message given up: it was the machine that failed.
+func nothingDead(ctx context.Context, w *world) error {
+	out, err := w.Tocsin(ctx, "dlq", "list", "--url", w.URL, "--token", w.AuthToken)
+	if err == nil && strings.Contains(string(out), "events") {
+		err = fmt.Errorf("messages were dead-lettered:\n%s", out)
+	}
+	return err
+}
+
+// restartNATS is what the embedded server's supervisor does, and an operator of another must: a
+// store that met a full disk stays frozen until then.
+func restartNATS(_ context.Context, w *world) error {
+	w.kill("nats")
+	return w.start("nats")
+}
+
+// spoolFull fills ingest's spool while NATS is away: clients are told to wait, and nothing is
+// acknowledged that has no place.
+func spoolFull(ctx context.Context, w *world, _ *rand.Rand) error {
+	w.hold(ctx, 0.5)
+	w.kill("nats")
+	refusals := w.load.refused.Load()
+	body := strings.Repeat("x", 200<<10)
+	err := w.await(ctx, 2*time.Minute, func() error {
+		for range 8 {
+			id := fmt.Sprintf("%032x", time.Now().UnixNano())
+			event := fmt.Sprintf(`{"event_id":%q,"message":"spool","extra":{"a":%q}}`, id, body)
+			status, err := w.load.post(ctx, fmt.Appendf(nil, "{\"event_id\":%q}\n{\"type\":\"event\",\"length\":%d}\n%s\n", id, len(event), event))
+			if err != nil {
+				return err
+			}
+			switch status {
+			case http.StatusOK:
+				w.load.ledger.add(id)
+			case http.StatusTooManyRequests:
+				return nil
+			default:
+				return fmt.Errorf("a full spool answers %d", status)
+			}
+		}
+		return errors.New("the spool is not full yet")
+	})
+	w.note = fmt.Sprintf("a full spool answered 429; %d more of the load were told to wait", w.load.refused.Load()-refusals)
+	return errors.Join(err, w.start("nats"))
+}
+
+// syncFails lets every sync of ingest's disk fail while it spools: nothing may be acknowledged then.
+func syncFails(ctx context.Context, w *world, _ *rand.Rand) error {
+	w.hold(ctx, 0.5)
+	w.kill("nats")
+	tracer := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-p", strconv.Itoa(w.Programs["ingest"].PID()))
+	if err := tracer.Start(); err != nil {
+		return fmt.Errorf("make syncs fail, which needs strace: %w", err)
+	}
+	refused := func(n int64) error {
+		from := w.load.refused.Load()
+		return w.await(ctx, time.Minute, func() error {
+			if got := w.load.refused.Load() - from; got < n {
+				return fmt.Errorf("%d of %d events were refused", got, n)
+			}
+			return nil
+		})
+	}
+	err := refused(workers) // answers from before have come by then
+	acked := w.load.ledger.count()
+	err = errors.Join(err, refused(5*workers))
+	acked = w.load.ledger.count() - acked
+	_ = tracer.Process.Signal(syscall.SIGINT)
+	_ = tracer.Wait()
+	w.kill("ingest")
+	w.note = fmt.Sprintf("%d events were acknowledged while no sync succeeded, %d refused", acked, 5*workers)
+	if acked > 0 {
+		err = errors.Join(err, errors.New(w.note))
+	}
+	return errors.Join(err, w.start("nats"), w.start("ingest"), w.Ready(ctx, "ingest"))
+}
+
+const imageBytes = 3 << 30 // sparse
+
+// onDisk puts the whole fleet on a file system in an image file.
+func onDisk(o *fleet.Options) {
+	o.Prepare = func(dir string) error {
+		image := dir + ".image"
+		f, err := os.Create(image)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Truncate(imageBytes), f.Close(), command("mkfs.ext4", "-q", "-F", image)); err != nil {
+			return err
+		}
+		return attach(image, dir)
+	}
+	o.Discard = func(dir string) {
+		_ = command("umount", "-l", dir)
+		_, _ = os.Remove(dir+".image"), os.Remove(dir+".cut")
+	}
+}
+
+// attach mounts an image on dir, as open to others as a fleet's folder must be.
+func attach(image, dir string) error {
+	return errors.Join(command("mount", "-o", "loop", image, dir), os.Chmod(dir, 0o711))
+}
+
+// powerCut stops everything at one instant, keeps what the disk has then, which lacks all that was
+// not synced, and goes on from that.
+func powerCut(ctx context.Context, w *world, rng *rand.Rand) error {
+	w.hold(ctx, 0.5+rng.Float64()/2)
+	image, copied := w.Dir+".image", w.Dir+".cut"
+	pids, err := w.processes()
+	if err != nil {
+		return err
+	}
+	all := func(s syscall.Signal) {
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, s)
+		}
+	}
+	all(syscall.SIGSTOP)
+	held := w.load.ledger.count()
+	err = copySettled(image, copied)
+	w.load.mute(true) // what is answered from now on happens on the disk that is given up
+	defer w.load.mute(false)
+	w.load.ledger.upTo(held)
+	all(syscall.SIGCONT)
+	if err != nil {
+		return err
+	}
+	w.db.Reset()
+	return w.Restart(ctx, func() error {
+		if err := command("umount", "-l", w.Dir); err != nil {
+			return err
+		}
+		return attach(copied, w.Dir)
+	})
+}
+
+// copySettled copies an image that nobody writes to; the kernel may still, then it is copied again.
+func copySettled(image, to string) error {
+	for range 10 {
+		before, err := os.Stat(image)
+		if err != nil {
+			return err
+		}
+		if err := command("cp", "--sparse=always", image, to); err != nil {
+			return err
+		}
+		after, err := os.Stat(image)
+		if err != nil {
+			return err
+		}
+		if before.ModTime().Equal(after.ModTime()) {
+			return nil
+		}
+	}
+	return errors.New("the image is written to although everything is stopped")
+}
+
+// processes are all that write: the programs, NATS, and every process of Postgres.
+func (w *world) processes() ([]int, error) {
+	pids := []int{w.NATS.PID()}
+	for _, s := range fleet.Services {
+		pids = append(pids, w.Programs[s].PID())
+	}
+	text, err := os.ReadFile(filepath.Join(w.Dir, "postgres", "data", "postmaster.pid"))
+	if err != nil {
+		return nil, err
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	postmaster, err := strconv.Atoi(first)
+	if err != nil {
+		return nil, err
+	}
+	pids = append(pids, postmaster)
+	children, err := exec.Command("ps", "-o", "pid=", "--ppid", first).Output()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(f); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// skewed runs the programs of another release beside ours, one after the other, as an upgrade and
+// the way back do.
+func skewed(ctx context.Context, w *world, _ *rand.Rand) error {
+	for _, bin := range []string{w.o.previous, w.o.bin} {
+		for _, s := range fleet.Services {
+			w.signal(s, syscall.SIGTERM)
+			<-w.Programs[s].Done()
+			w.Programs[s].Path = filepath.Join(bin, s)
+			if err := errors.Join(w.start(s), w.Ready(ctx, s)); err != nil {
+				return err
+			}
+			w.hold(ctx, 0.3)
+		}
+	}
+	return nil
+}
+
+// ownErrors lets the programs report their errors to the project that they serve, and makes every
+// write of the processor fail for a while: the reports must not cause more of themselves.
+func ownErrors(ctx context.Context, w *world, _ *rand.Rand) error {
+	for _, s := range fleet.Services {
+		w.Programs[s].Env = append(w.Programs[s].Env, "TOCSIN_SENTRY_DSN="+w.DSN, "TOCSIN_ENVIRONMENT=self")
+		w.kill(s)
+		if err := errors.Join(w.start(s), w.Ready(ctx, s)); err != nil {
+			return err
+		}
+	}
+	link := w.Links["processor-postgres"]
+	link.Refuse.Store(true)
+	link.Reset()
+	w.hold(ctx, 3)
+	link.Heal()
+	link.Refuse.Store(false)
+	const most = 20
+	own := func() (n int, err error) {
+		err = w.db.QueryRow(ctx, "select count(*) from events where environment = 'self'").Scan(&n)
+		return n, err
+	}
+	if err := w.await(ctx, 2*time.Minute, func() error { // everything sent before has been stored
+		n, err := w.missing(ctx, w.load.ledger.all())
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%d events wait", n)
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	after, err := own()
+	if err != nil {
+		return err
+	}
+	w.hold(ctx, 1)
+	later, err := own()
+	w.note = fmt.Sprintf("%d own errors reported while every write failed for %s, %d more afterwards", after, 3*w.o.hold, later-after)
+	if err == nil && (later > most || later > after+2) {
+		err = fmt.Errorf("the reports cause reports: %s", w.note)
+	}
+	return err
+}
