@@ -122,6 +122,7 @@ func (u *UI) routes() http.Handler {
 	r.Post("/account/notifications", u.page(u.notifications))
 	r.Get("/unsubscribe", u.open(u.unsubscribe))
 	r.Post("/unsubscribe", u.open(u.unsubscribe))
+	r.Get("/resume", u.page(u.resume))
 	r.Get("/jump", u.page(u.jump))
 	r.Get("/e/{event}", u.page(u.permalink))
 	r.Get("/admin", u.page(func(v *visit) error { return v.redirect("/admin/health") }))

@@ -74,7 +74,7 @@ func (u *UI) page(h handler) http.HandlerFunc {
 		}
 		if !signedIn {
 			if v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
-				return v.redirect("/login")
+				return v.redirect("/login?next=" + url.QueryEscape(v.hold()))
 			}
 			return v.redirect("/login?next=" + url.QueryEscape(v.r.URL.RequestURI()))
 		}

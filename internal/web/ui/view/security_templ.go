@@ -966,7 +966,7 @@ func Forgot(p Page, v ForgotPage) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<p>This installation sends no mail. Ask whoever runs it for a link: they make one with</p><pre class=\"snip\">tocsin user reset you@example.com</pre>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<p>This installation sends no mail. Ask whoever runs it for a link: they make one with</p><pre class=\"snip\" tabindex=\"0\">tocsin user reset you@example.com</pre>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

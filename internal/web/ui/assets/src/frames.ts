@@ -1,11 +1,13 @@
 // Frames load their source and variables when they are unfolded.
-import { load } from "./part";
+import { load, whileWaiting } from "./part";
 
 async function fill(frame: HTMLDetailsElement): Promise<void> {
   const address = frame.dataset.body;
   const old = frame.querySelector(".frame-body");
   if (!address || !old) return;
   delete frame.dataset.body;
+  const link = old.querySelector("a");
+  const arrived = whileWaiting((words) => link && (link.textContent = words));
   try {
     const page = await load(address, true);
     const body = page.querySelector(".frame-body");
@@ -13,8 +15,9 @@ async function fill(frame: HTMLDetailsElement): Promise<void> {
     old.replaceWith(document.adoptNode(body));
   } catch {
     frame.dataset.body = address;
-    const link = old.querySelector("a");
     if (link) link.textContent = "The source could not be loaded. Try again";
+  } finally {
+    arrived();
   }
 }
 

@@ -1,5 +1,5 @@
 import { on } from "./keys";
-import { load } from "./part";
+import { load, whileWaiting } from "./part";
 import { toast } from "./toast";
 
 /** Keys, focus, selection and peeking of the issue list. */
@@ -210,15 +210,30 @@ export class List extends HTMLElement {
     const row = this.rows()[this.at];
     if (!side || !row?.dataset.peek) return;
     if (side.open && !stay) return side.close();
+    let told = false;
+    const arrived = whileWaiting((words) => {
+      if (row !== this.rows()[this.at] || (told && !side.open)) return;
+      told = true;
+      const box = document.createElement("p");
+      box.className = "muted waits";
+      box.setAttribute("role", "status");
+      box.textContent = words;
+      side.replaceChildren(box);
+      if (!side.open) side.show();
+      this.link()?.focus({ preventScroll: true });
+    });
     try {
       const page = await load(row.dataset.peek);
       const body = page.querySelector("#peek-body");
-      if (!body || row !== this.rows()[this.at]) return;
+      if (!body || row !== this.rows()[this.at] || (told && !side.open)) return; // shut meanwhile
       side.replaceChildren(document.adoptNode(body));
       if (!side.open) side.show();
       this.link()?.focus({ preventScroll: true });
     } catch {
+      if (side.querySelector(".waits")) side.close();
       toast("The issue could not be read.", { bad: true, action: "Try again", run: () => void this.peek(stay) });
+    } finally {
+      arrived();
     }
   }
 

@@ -18,6 +18,16 @@ export function load(address: string, part = false): Promise<Document> {
   });
 }
 
+/** Tells of what takes long: at once after a moment, and why after five seconds. Gives what ends it. */
+export function whileWaiting(tell: (words: string) => void): () => void {
+  const soon = window.setTimeout(() => tell("Loading…"), 200);
+  const late = window.setTimeout(() => tell("The server takes long to answer. It is still being waited for."), 5000);
+  return () => {
+    clearTimeout(soon);
+    clearTimeout(late);
+  };
+}
+
 /** Replaces the section around a link by the same section of the page that the link leads to. */
 async function swap(from: Element, address: string): Promise<void> {
   const old = from.closest<HTMLElement>("section[id]");
