@@ -10,13 +10,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-// installClients installs the pinned clients of testdata/NAME from npm into a folder kept between runs.
+var installing sync.Mutex // tests that want the same packages
+
+// installClients installs the pinned packages of testdata/NAME from npm into a folder kept between runs.
 func installClients(t *testing.T, name string) string {
 	t.Helper()
+	installing.Lock()
+	defer installing.Unlock()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()

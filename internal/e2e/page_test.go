@@ -27,9 +27,12 @@ func (in *instance) page(t *testing.T) *page {
 
 func (p *page) do(actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	for _, a := range actions {
-		if err := chromedp.Do(p.browser, a); err != nil {
-			p.t.Fatal(err)
+	for i, a := range actions {
+		ctx, cancel := context.WithTimeout(p.browser, time.Minute)
+		err := chromedp.Do(ctx, a)
+		cancel()
+		if err != nil {
+			p.t.Fatalf("step %d on %s: %v\n%.2000s", i+1, p.text("title"), err, p.text("main"))
 		}
 	}
 }

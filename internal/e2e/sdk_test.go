@@ -118,6 +118,12 @@ func read(browser context.Context, url, element string) (string, error) {
 // newBrowser starts a headless Chromium with a fresh profile.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
+	return newBrowserFor(t, 4*time.Minute)
+}
+
+// newBrowserFor is newBrowser for a test that takes up to so long.
+func newBrowserFor(t *testing.T, limit time.Duration) context.Context {
+	t.Helper()
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
@@ -130,7 +136,7 @@ func newBrowser(t *testing.T) context.Context {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start Chromium: %v", err)
 	}
-	ctx, cancelTime := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, limit)
 	t.Cleanup(cancelTime)
 	return ctx
 }
@@ -156,30 +162,7 @@ func (in *instance) signIn(t *testing.T, browser context.Context) {
 // installSDKs installs the pinned SDKs from npm into a folder kept between runs.
 func installSDKs(t *testing.T) string {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
-	manifest, err := os.ReadFile("testdata/sdk/package.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(cache, "tocsin-e2e-sdk")
-	if have, _ := os.ReadFile(filepath.Join(dir, "installed.json")); string(have) == string(manifest) {
-		return dir
-	}
-	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "package.json"), manifest, 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	npm := exec.CommandContext(t.Context(), "npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
-	npm.Dir = dir
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm install: %v\n%s", err, out)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "installed.json"), manifest, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	return installClients(t, "sdk")
 }
 
 // copyIn puts a script beside the installed SDKs, where its imports are found.
