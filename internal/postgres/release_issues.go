@@ -18,7 +18,7 @@ type ReleaseIssues struct {
 
 // ReleaseIssuesSeen is how many issues of a release are looked at, the newest first: an issue that
 // is new in a release is among those that were made last.
-const ReleaseIssuesSeen = 5000
+const ReleaseIssuesSeen = 2000
 
 const sqlReleaseIssues = `
 	with new as (
