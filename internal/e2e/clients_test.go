@@ -61,7 +61,8 @@ func TestSentryCLIWorksUnchanged(t *testing.T) {
 		}
 		return err
 	})
-	for _, version := range []string{"cli2", "cli3"} {
+	table := newTable("Command", "2.58.2", "3.8.0")
+	for column, version := range []string{"cli2", "cli3"} {
 		dir, release := shopFiles(t), "shop-"+version+"@1.0.0"
 		deploys := []string{"releases deploys " + release + " new -e production", "releases deploys " + release + " list"}
 		if version == "cli3" {
@@ -70,7 +71,7 @@ func TestSentryCLIWorksUnchanged(t *testing.T) {
 		for _, c := range []struct{ command, want string }{
 			{"info", "org:read"}, {"organizations list", "default"}, {"projects list", "default"}, {"repos list", ""}, {"issues list", "DEFAULT-1"},
 			{"issues mute --all", "muted"}, {"issues unresolve --all", "unresolved"}, {"issues resolve --all", "resolved"}, {"issues unresolve --all", "unresolved"},
-			{"events list", "Boom"}, {"send-event -m hello", "Event dispatched"}, {"send-envelope error.envelope", "Envelope from file"}, {"monitors run nightly -- true", ""},
+			{"events list", "Boom"}, {"logs list", "No logs found"}, {"monitors list", ""}, {"send-event -m hello", "Event dispatched"}, {"send-envelope error.envelope", "Envelope from file"}, {"monitors run nightly -- true", ""},
 			{"releases new " + release, "Created release"}, {"releases set-commits " + release + " --local --ignore-missing", "Set commits"},
 			{"releases finalize " + release, "Finalized release"}, {deploys[0], ""}, {deploys[1], "production"}, {"releases list", release}, {"releases info " + release, release},
 			{"sourcemaps inject dist", "Source Map Debug ID Injection Report"}, {"sourcemaps upload --release " + release + " dist", "Uploaded files to"},
@@ -86,8 +87,10 @@ func TestSentryCLIWorksUnchanged(t *testing.T) {
 				continue
 			}
 			t.Logf("%s %-50s ok", version, c.command)
+			table.add(strings.ReplaceAll(c.command, version, "…"), column, c.want)
 		}
 	}
+	table.check(t, "sentry-cli")
 }
 
 // shopFiles is a folder with what the commands upload.

@@ -18,6 +18,7 @@ func TestBundlerPluginsUploadWhatTheyBuild(t *testing.T) {
 	for _, file := range []string{"browser.js", "vite.config.mjs", "webpack.build.mjs"} {
 		copyIn(t, sdks, file)
 	}
+	table := newTable("Plugin", "Result")
 	for name, command := range map[string][]string{
 		"vite":    {filepath.Join(sdks, "node_modules/.bin/vite"), "build", "--config", "vite.config.mjs"},
 		"webpack": {"node", "webpack.build.mjs"},
@@ -42,6 +43,8 @@ func TestBundlerPluginsUploadWhatTheyBuild(t *testing.T) {
 			if err != nil || made.Version != release || made.DateReleased == "" {
 				t.Errorf("the release is not finalized: %v %+v\n%s", err, made, printed)
 			}
+			table.add("@sentry/"+name+"-plugin", 0, "item.price.amount")
 		})
 	}
+	table.check(t, "plugins")
 }

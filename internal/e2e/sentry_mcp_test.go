@@ -35,6 +35,7 @@ func TestSentrysMCPServerWorksUnchanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = session.Close() })
+	table := newTable("Tool", "0.36.0")
 	org, project, issue := map[string]any{}, map[string]any{"projectSlug": "default"}, map[string]any{"issueId": "DEFAULT-1"}
 	for _, c := range []struct {
 		tool string
@@ -48,7 +49,9 @@ func TestSentrysMCPServerWorksUnchanged(t *testing.T) {
 		{"update_project", org, map[string]any{"projectSlug": "app", "name": "The App", "platform": "python"}, "The App"}, {"create_dsn", org, map[string]any{"projectSlug": "app", "name": "Production"}, "Production"},
 		{"search_issues", org, map[string]any{"query": "is:unresolved"}, "DEFAULT-1"},
 		{"get_sentry_resource", org, map[string]any{"resourceType": "issue", "resourceId": "DEFAULT-1"}, "pay.py"},
-		{"get_issue_tag_values", issue, map[string]any{"tagKey": "tenant"}, "north"}, {"search_issue_events", issue, map[string]any{"query": ""}, id},
+		{"get_issue_tag_values", issue, map[string]any{"tagKey": "tenant"}, "north"}, {"search_issue_events", issue, map[string]any{"query": ""}, id}, {"search_issue_events", issue, map[string]any{"query": "tenant:north"}, id},
+		{"search_events", org, map[string]any{"dataset": "errors", "query": "tenant:north", "fields": []string{"issue", "title", "project", "timestamp", "level", "tenant"}, "sort": "-timestamp"}, "boom"},
+		{"search_events", org, map[string]any{"dataset": "errors", "query": "", "fields": []string{"title", "count()"}, "sort": "-count()"}, "boom"},
 		{"update_issue", issue, map[string]any{"status": "resolved"}, "**resolved**"}, {"update_issue", issue, map[string]any{"status": "unresolved", "assignedTo": "team:mobile"}, "Mobile"},
 		{"get_event_attachment", project, map[string]any{"eventId": id}, "No attachments"},
 	} {
@@ -77,5 +80,7 @@ func TestSentrysMCPServerWorksUnchanged(t *testing.T) {
 			continue
 		}
 		t.Logf("%-22s ok", c.tool)
+		table.add(c.tool, 0, strings.NewReplacer(id, "the event", in.key(), "the key", in.Email, "the owner").Replace(c.want))
 	}
+	table.check(t, "sentry-mcp")
 }
