@@ -58,6 +58,10 @@ func TestHeartbeat(t *testing.T) {
 		}
 		return err
 	})
+	var failed string
+	if err := db.QueryRow(t.Context(), "select coalesce(max(failure), '') from heartbeats where failure like '%answered%'").Scan(&failed); err != nil || failed != "" {
+		t.Errorf("a fresh installation fails its first heartbeat: %q %v", failed, err)
+	}
 	status, body, err := fetch(t.Context(), http.MethodGet, in.URL+"/metrics", "", nil)
 	if metrics := string(body); err != nil || status != http.StatusOK || !strings.Contains(metrics, `tocsin_heartbeat_up{service="web"} 1`) ||
 		!strings.Contains(metrics, `tocsin_heartbeat_seconds{service="web",stage="alerted"}`) {

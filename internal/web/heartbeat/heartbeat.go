@@ -43,6 +43,7 @@ const (
 	minLimit = 10 * time.Second
 	maxLimit = 45 * time.Second
 	look     = 50 * time.Millisecond // between two looks at the database
+	settle   = 3 * time.Second       // until ingest knows of a new key: it takes two at most
 	// requestTime bounds a request to the public door, and one that tells people.
 	requestTime = 10 * time.Second
 )
@@ -118,9 +119,12 @@ func (m *Monitor) beat(ctx context.Context) postgres.Heartbeat {
 	h := postgres.Heartbeat{SentAt: time.Now().UTC()}
 	following, cancel := context.WithTimeout(ctx, m.limit)
 	defer cancel()
-	site, err := m.site(following)
+	site, made, err := m.site(following)
 	if err != nil {
 		h.Failure = "The database does not answer: " + fault.Public(err) + "."
+		return h
+	}
+	if made && !app.Sleep(following, settle) {
 		return h
 	}
 	var id event.ID
@@ -192,27 +196,26 @@ func (m *Monitor) send(ctx context.Context, site postgres.HeartbeatSite, id even
 	return ""
 }
 
-// site returns where heartbeats go, with its rule, made when one is missing.
-func (m *Monitor) site(ctx context.Context) (postgres.HeartbeatSite, error) {
-	site, err := m.store.HeartbeatSite(ctx)
-	if err != nil || site.RuleID != 0 {
-		return site, err
+// site returns where heartbeats go, with its rule; made when one was missing.
+func (m *Monitor) site(ctx context.Context) (site postgres.HeartbeatSite, made bool, err error) {
+	if site, err = m.store.HeartbeatSite(ctx); err != nil || site.RuleID != 0 {
+		return site, false, err
 	}
 	sealed, err := delivery.Seal(site.OrganizationID, delivery.Settings{}, m.key)
 	if err != nil {
-		return site, err
+		return site, false, err
 	}
 	d := alert.Destination{Organization: site.OrganizationID, Channel: alert.ChannelLoopback, Name: "Heartbeat", Target: "this installation", Settings: sealed,
 		Noise: alert.Noise{DigestMin: alert.DefaultDigestMin, DigestMax: alert.DefaultDigestMax}}
 	if err := m.store.PutDestination(ctx, &d); err != nil {
-		return site, err
+		return site, false, err
 	}
 	r := alert.Rule{Project: site.ProjectID, Name: "Every heartbeat", Enabled: true, Match: alert.MatchAll, FilterMatch: alert.MatchAll,
 		Conditions: []alert.Clause{{Kind: alert.KindEvent}}, Filters: []alert.Clause{{Kind: alert.KindTag, Key: "heartbeat", Match: alert.OpSet}},
 		Actions: []alert.Action{{Kind: alert.ActionDestination, Destination: d.ID}}}
 	if err := m.store.PutRule(ctx, &r); err != nil {
-		return site, err
+		return site, false, err
 	}
 	site.RuleID = r.ID
-	return site, m.store.SetHeartbeatRule(ctx, r.ID)
+	return site, true, m.store.SetHeartbeatRule(ctx, r.ID)
 }
