@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -118,6 +119,14 @@ func TestAnIssueIsTalkedAboutMergedAndTakenAway(t *testing.T) {
 	talk(t, p, db, org+"/e/"+cart)
 	lookBeside(t, p, org+"/e/"+cart)
 	mergeAndPart(t, p, org)
+	in.await("the events in issues of their own", 30*time.Second, func(ctx context.Context) error { // a job moves them
+		var a, b struct{ GroupID string }
+		err := errors.Join(in.api(ctx, "organizations/"+in.Organization+"/eventids/"+cart+"/", &a), in.api(ctx, "organizations/"+in.Organization+"/eventids/"+price+"/", &b))
+		if err == nil && a.GroupID == b.GroupID {
+			err = errors.New("they are in one")
+		}
+		return err
+	})
 	takeAway(t, p, org, price)
 	for _, c := range complaints() {
 		t.Error(c)
