@@ -32,7 +32,7 @@ type FoundEvent struct {
 	Event   event.ID
 	Project int64
 	at      blockRef
-	columns []string     // the values of columnList
+	columns []string     // the values of eventColumns, by columnPlaces
 	decoded *event.Event // nil unless its payload was asked for
 	pairs   []event.Pair // properties of decoded
 }
@@ -53,15 +53,14 @@ func moment(sql string) string {
 	return "to_char(" + sql + ` at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 }
 
-// columnList are the names of eventColumns in a fixed order, columnPlaces where each is in it, and
-// columnSQL what selects them.
-var columnList, columnPlaces, columnSQL = func() (names []string, places map[string]int, sql string) {
-	names, places = slices.Sorted(maps.Keys(eventColumns)), make(map[string]int)
-	parts := make([]string, len(names))
-	for i, name := range names {
-		places[name], parts[i] = i, eventColumns[name]
+// columnSQL selects eventColumns in the order of their names, columnPlaces says where each is among them.
+var columnPlaces, columnSQL = func() (places map[string]int, sql string) {
+	places = make(map[string]int)
+	var parts []string
+	for i, name := range slices.Sorted(maps.Keys(eventColumns)) {
+		places[name], parts = i, append(parts, eventColumns[name])
 	}
-	return names, places, "array[" + strings.Join(parts, ", ") + "] as columns"
+	return places, "array[" + strings.Join(parts, ", ") + "] as columns"
 }()
 
 // IsEventColumn reports whether events are ordered, grouped and counted by the field wherever they
