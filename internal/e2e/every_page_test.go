@@ -162,6 +162,7 @@ func TestEveryPage(t *testing.T) {
 			t.Error(c)
 		}
 	}
+	t.Run("tells the time of its reader", func(t *testing.T) { s.tellTime(t) })
 }
 
 // fitNarrow opens pages at 375 px, a telephone, and 320 px, which is also a screen of 1280 px
