@@ -33,8 +33,9 @@ func (s *showcase) states() []spot {
 		{"no such page", "/nowhere", ""}, {"no such issue", issues + "/DEFAULT-ZZZ", ""}, {"all frames", issue + "?frames=all&order=oldest", ""},
 		{"peek", issues, `document.querySelector("[data-row-link]").focus(); document.dispatchEvent(new KeyboardEvent("keydown", {key: " ", bubbles: true}))`},
 		{"selected", issues, `document.querySelectorAll(".pick input").forEach((box, i) => i < 3 && box.click())`},
-		{"menus", issues, `document.querySelectorAll("details.menu").forEach((d) => d.open = true)`},
-		{"menus of an issue", issue, `document.querySelectorAll("details").forEach((d) => d.open = true)`},
+		{"account menu", issues, `document.querySelector("details.menu.account").open = true`},
+		{"unfolded issue", issue, `document.querySelectorAll("main details:not(.menu)").forEach((d) => d.open = true)`},
+		{"menu of an issue", issue, `document.querySelector('details[data-cmd="issue.assign"]').open = true`},
 		{"palette", issues, `document.querySelector("[data-palette]").click()`},
 		{"keys", issues, `document.querySelector("#keys").showModal()`},
 	}
