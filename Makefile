@@ -4,7 +4,7 @@ GO      ?= go
 TOOLS   := $(GO) tool -modfile=internal/tools/go.mod
 BIN     := bin
 
-.PHONY: run build test check bench chaos flame fuzz ledger generate postgres browser node clients clean
+.PHONY: run build test check bench pages chaos flame fuzz ledger generate postgres browser node clients clean
 
 run: postgres build ## build and run everything in the foreground
 	$(BIN)/tocsin up
@@ -14,7 +14,7 @@ build: ## build the five programs into bin/
 	$(GO) build -o $(BIN)/ ./cmd/...
 
 test: postgres browser node clients ## the whole suite; real Postgres, NATS and Chromium included
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 check: ## format, vet, lint, known vulnerabilities, freshness of generated code
 	@test -z "$$(gofmt -l cmd internal migrations deploy | grep -v _templ.go)" || { gofmt -l cmd internal migrations deploy; echo 'run: gofmt -w .'; exit 1; }
@@ -22,6 +22,9 @@ check: ## format, vet, lint, known vulnerabilities, freshness of generated code
 	$(TOOLS) staticcheck ./...
 	internal/tools/fresh.sh
 	internal/tools/vulncheck.sh
+
+pages: postgres browser node ## look at every page with axe in every theme, density and width
+	$(GO) test ./internal/e2e -run TestEveryPage -v -count=1 -timeout 30m -args -every-look
 
 chaos: postgres build ## break the built programs in every way they survive; SEED=n replays
 	$(GO) run ./internal/chaos -bin $(BIN) $(if $(SEED),-seed $(SEED)) $(CHAOS)

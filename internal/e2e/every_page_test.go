@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -154,8 +155,7 @@ func TestEveryPage(t *testing.T) {
 	browser := newBrowserFor(t, 20*time.Minute)
 	complaints := listen(t, browser)
 	s.signIn(t, browser)
-	t.Run("fits narrow screens", func(t *testing.T) { s.fitNarrow(t, browser, pages) })
-	t.Run("passes axe", func(t *testing.T) { s.passAxe(t, browser, pages) })
+	t.Run("fits narrow screens and passes axe", func(t *testing.T) { s.passAxe(t, browser, pages) })
 	t.Run("says in lines what colours said", func(t *testing.T) { s.forceColours(t, browser) })
 	t.Run("holds still", func(t *testing.T) { s.holdStill(t, browser) })
 	for _, c := range complaints() {
@@ -166,23 +166,20 @@ func TestEveryPage(t *testing.T) {
 	t.Run("tells the time of its reader", func(t *testing.T) { s.tellTime(t) })
 }
 
-// fitNarrow opens pages at 375 px, a telephone, and 320 px, which is also a screen of 1280 px
-// enlarged four times. Code and tables scroll inside their frames.
-func (s *showcase) fitNarrow(t *testing.T, browser context.Context, pages []spot) {
-	for _, p := range pages {
-		s.visit(t, browser, p, 375)
-		for _, width := range []int64{375, 320} {
-			if err := chromedp.Do(browser, chromedp.EmulateViewport(width, 800)); err != nil {
-				t.Fatal(err)
-			}
-			over, err := chromedp.Run(browser, chromedp.Evaluate[int](sideways))
-			if err != nil || over > 0 {
-				what, _ := chromedp.Run(browser, chromedp.Evaluate[string](beyond))
-				t.Errorf("%s (%s) at %d px scrolls sideways by %d px: %s, %v", p.name, p.path, width, over, what, err)
-			}
+// fitNarrow draws the page the browser is at for 375 px, a telephone, and 320 px, which is also a screen
+// of 1280 px enlarged four times. Code and tables scroll inside their frames.
+func fitNarrow(t *testing.T, browser context.Context, p spot) {
+	t.Helper()
+	for _, width := range []int64{375, 320} {
+		if err := chromedp.Do(browser, chromedp.EmulateViewport(width, 800)); err != nil {
+			t.Fatal(err)
+		}
+		over, err := chromedp.Run(browser, chromedp.Evaluate[int](sideways))
+		if err != nil || over > 0 {
+			what, _ := chromedp.Run(browser, chromedp.Evaluate[string](beyond))
+			t.Errorf("%s (%s) at %d px scrolls sideways by %d px: %s, %v", p.name, p.path, width, over, what, err)
 		}
 	}
-	t.Logf("%d pages at 375 and 320 px", len(pages))
 }
 
 // forceColours looks at the list and an issue as a system with colours of its own draws them.
@@ -231,8 +228,27 @@ func (s *showcase) holdStill(t *testing.T, browser context.Context) {
 	}
 }
 
-// passAxe looks at pages as they are drawn for 1440 and 375 px. Structure does not change with a
-// theme or density, so in the other ones only what they change is looked at: contrast and sizes.
+var everyLook = flag.Bool("every-look", false, "let axe look at each page in every theme, density and width")
+
+// look is a way to draw a page, and the rules of axe that are asked then; none: all.
+type look struct {
+	class string
+	width int64
+	rules []string
+}
+
+// looks have each theme, density and width once. With -every-look come the other pairs of them: structure
+// does not change with a theme or density, so only what they change is looked at, contrast and sizes.
+func looks() []look {
+	list := []look{{"compact light", 1440, nil}, {"roomy dark", 375, nil}}
+	if *everyLook {
+		contrast, sizes := []string{"color-contrast", "link-in-text-block"}, []string{"target-size"}
+		list = append(list, look{"compact light", 375, nil}, look{"compact dark", 1440, contrast}, look{"roomy light", 1440, sizes}, look{"compact dark", 375, sizes})
+	}
+	return list
+}
+
+// passAxe looks at pages with axe, each after it was made narrow.
 func (s *showcase) passAxe(t *testing.T, browser context.Context, pages []spot) {
 	source, err := os.ReadFile(filepath.Join(installClients(t, "axe"), "node_modules/axe-core/axe.min.js"))
 	if err != nil {
@@ -241,42 +257,35 @@ func (s *showcase) passAxe(t *testing.T, browser context.Context, pages []spot) 
 	if err := media(browser, map[string]string{"prefers-reduced-motion": "reduce"}); err != nil {
 		t.Fatal(err)
 	}
-	looks := []struct {
-		class string
-		rules []string
-	}{{"compact light", nil}, {"compact dark", []string{"color-contrast", "link-in-text-block"}}, {"roomy light", []string{"target-size"}}}
 	began, runs, seen := time.Now(), 0, map[string]bool{}
 	for _, p := range pages {
-		s.visit(t, browser, p, 1440)
+		s.visit(t, browser, p, 375)
+		fitNarrow(t, browser, p)
 		if _, err := chromedp.Run(browser, chromedp.Evaluate[bool](thin+string(source)+";true")); err != nil {
 			t.Fatalf("%s: %v", p.name, err)
 		}
-		for _, width := range []int64{1440, 375} {
-			for _, look := range looks {
-				set := fmt.Sprintf("document.documentElement.className = %q; %s", look.class, sideways)
-				if _, err := chromedp.Run(browser, chromedp.Evaluate[int](set)); err != nil {
-					t.Fatal(err)
-				}
-				found, err := axe(browser, look.rules...)
-				if err != nil {
-					t.Fatalf("%s: %v", p.name, err)
-				}
-				runs++
-				for _, v := range found {
-					if key := v.Rule + strings.Join(v.Nodes, ""); !seen[key] { // the frame is on every page
-						seen[key] = true
-						t.Errorf("%s (%s), %d px, %s: %s %s: %s\n\t%s", p.name, p.path, width, look.class, v.Impact, v.Rule, v.Help, strings.Join(v.Nodes, "\n\t"))
-					}
-				}
+		for _, look := range looks() {
+			set := fmt.Sprintf("document.documentElement.className = %q; %s", look.class, sideways)
+			if err := chromedp.Do(browser, chromedp.EmulateViewport(look.width, 900)); err != nil {
+				t.Fatal(err)
 			}
-			if width == 1440 {
-				if err := chromedp.Do(browser, chromedp.EmulateViewport(375, 900)); err != nil {
-					t.Fatal(err)
+			if _, err := chromedp.Run(browser, chromedp.Evaluate[int](set)); err != nil {
+				t.Fatal(err)
+			}
+			found, err := axe(browser, look.rules...)
+			if err != nil {
+				t.Fatalf("%s: %v", p.name, err)
+			}
+			runs++
+			for _, v := range found {
+				if key := v.Rule + strings.Join(v.Nodes, ""); !seen[key] { // the frame is on every page
+					seen[key] = true
+					t.Errorf("%s (%s), %d px, %s: %s %s: %s\n\t%s", p.name, p.path, look.width, look.class, v.Impact, v.Rule, v.Help, strings.Join(v.Nodes, "\n\t"))
 				}
 			}
 		}
 	}
-	t.Logf("axe looked %d times at %d pages in %s", runs, len(pages), time.Since(began).Round(time.Second))
+	t.Logf("%d pages at 375 and 320 px; axe looked %d times in %s", len(pages), runs, time.Since(began).Round(time.Second))
 }
 
 // visit opens a page at a width, as its script leaves it.

@@ -3,17 +3,26 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
 // bin is the folder of the built programs.
 var bin string
 
+// atOnce is how many tests run at a time: most of them wait, for a browser or for a program to start.
+const atOnce = "3"
+
 func TestMain(m *testing.M) {
+	if f := flag.Lookup("test.parallel"); f != nil && runtime.GOMAXPROCS(0) < 3 {
+		flag.Parse()
+		_ = flag.Set(f.Name, atOnce) // a number, which it takes
+	}
 	dir, err := os.MkdirTemp("", "tocsin-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
