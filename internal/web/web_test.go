@@ -67,6 +67,16 @@ func TestTheServiceServesAndPublishes(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("ingest hears of no project")
 	}
+	listening := func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}
+	for end := time.Now().Add(20 * time.Second); !listening() && time.Now().Before(end); { // it publishes before it listens
+		time.Sleep(10 * time.Millisecond)
+	}
 	checkLoginReachesAPI(t, "http://"+address, made)
 	elsewhere := pgtest.Open(t, database) // as another replica
 	for name, store := range map[string]*postgres.Store{"this process": st, "another process": elsewhere} {
