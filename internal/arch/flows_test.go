@@ -2,8 +2,6 @@ package arch
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,20 +21,8 @@ var (
 // tests, that exist, or says what it waits for.
 func TestEveryFlowHasItsTests(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(flowTable)
-	if err != nil {
-		t.Fatal(err)
-	}
-	next, states := 1, map[string]int{}
-	for line := range strings.Lines(string(text)) {
-		row := flowRow.FindStringSubmatch(strings.TrimSpace(line))
-		if row == nil {
-			continue
-		}
-		if want := fmt.Sprintf("B%02d", next); row[1] != want {
-			t.Errorf("want %s next, got %s", want, row[1])
-		}
-		next++
+	rows, states := numberedRows(t, flowTable, flowRow, "B", flows), map[string]int{}
+	for _, row := range rows {
 		checks := flowCheck.FindAllStringSubmatch(row[3], -1)
 		state, why, _ := strings.Cut(strings.TrimSpace(row[4]), ": ")
 		if state == "" {
@@ -54,27 +40,11 @@ func TestEveryFlowHasItsTests(t *testing.T) {
 		states[state]++
 		t.Logf("%s  %-8s %s  %s", row[1], state, strings.TrimSpace(row[2]), why)
 	}
-	if next != flows+1 {
-		t.Errorf("the table ends before B%02d", next)
-	}
-	t.Logf("%d flows: %d checked, %d open in part, %d later", next-1, states["checked"], states["open"], states["later"])
+	t.Logf("%d flows: %d checked, %d open in part, %d later", len(rows), states["checked"], states["open"], states["later"])
 }
 
 // partExists reports whether a package has a test with a part of this name.
 func partExists(t *testing.T, pkg, name string) bool {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(pkg), "*_test.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(text), fmt.Sprintf("t.Run(%q,", name)) {
-			return true
-		}
-	}
-	return false
+	return testsContain(t, pkg, fmt.Sprintf("t.Run(%q,", name))
 }

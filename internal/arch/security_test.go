@@ -24,20 +24,9 @@ var (
 // at least one that exists, or says why there is none.
 func TestEverySecurityRuleHasACheck(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(securityTable)
-	if err != nil {
-		t.Fatal(err)
-	}
-	next, argued := 1, 0
-	for line := range strings.Lines(string(text)) {
-		row := securityRow.FindStringSubmatch(strings.TrimSpace(line))
-		if row == nil {
-			continue
-		}
-		if want := fmt.Sprintf("S%02d", next); row[1] != want {
-			t.Errorf("want %s next, got %s", want, row[1])
-		}
-		next++
+	argued := 0
+	rows := numberedRows(t, securityTable, securityRow, "S", 54)
+	for _, row := range rows {
 		checks := checkName.FindAllStringSubmatch(row[4], -1)
 		if len(checks) == 0 {
 			if !strings.Contains(row[4], "No check: ") {
@@ -51,14 +40,41 @@ func TestEverySecurityRuleHasACheck(t *testing.T) {
 			}
 		}
 	}
-	if next != 55 {
-		t.Errorf("the table ends before S%02d", next)
+	t.Logf("%d rules, %d without a test", len(rows), argued)
+}
+
+// numberedRows reads the rows of a table of a document, as row takes them apart, and wants them numbered from
+// 1 to count behind the letter.
+func numberedRows(t *testing.T, file string, row *regexp.Regexp, letter string, count int) (rows [][]string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("%d rules, %d without a test", next-1, argued)
+	for line := range strings.Lines(string(text)) {
+		parts := row.FindStringSubmatch(strings.TrimSpace(line))
+		if parts == nil {
+			continue
+		}
+		rows = append(rows, parts)
+		if want := fmt.Sprintf("%s%02d", letter, len(rows)); parts[1] != want {
+			t.Errorf("want %s next, got %s", want, parts[1])
+		}
+	}
+	if len(rows) != count {
+		t.Errorf("the table ends with %s%02d, not %s%02d", letter, len(rows), letter, count)
+	}
+	return rows
 }
 
 // testExists reports whether a package has a test function.
 func testExists(t *testing.T, pkg, name string) bool {
+	t.Helper()
+	return testsContain(t, pkg, "func "+name+"(")
+}
+
+// testsContain reports whether a text stands in the tests of a package.
+func testsContain(t *testing.T, pkg, want string) bool {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(pkg), "*_test.go"))
 	if err != nil {
@@ -69,7 +85,7 @@ func testExists(t *testing.T, pkg, name string) bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(text), "func "+name+"(") {
+		if strings.Contains(string(text), want) {
 			return true
 		}
 	}

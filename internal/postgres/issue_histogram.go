@@ -61,14 +61,7 @@ func (st *Store) IssueIDs(ctx context.Context, org int64, q IssueQuery) (ids []i
 	}
 	c.args["walk"] = MaxChanged + 1
 	sql := "select id from (" + fmt.Sprintf(selection, "i.last_seen", c.conditionText(), "order by place desc limit @walk") + ") as w order by place desc, id desc limit @walk"
-	err = st.read(ctx, func(tx pgx.Tx) error {
-		rows, err := c.run(ctx, tx, sql)
-		if err != nil {
-			return err
-		}
-		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-		return err
-	})
+	ids, err = c.ids(ctx, st, sql)
 	if more = len(ids) > MaxChanged; more {
 		ids = ids[:MaxChanged]
 	}

@@ -281,6 +281,19 @@ func (c *conditions) run(ctx context.Context, tx pgx.Tx, sql string) (pgx.Rows, 
 	return tx.Query(ctx, sql, pgx.QueryExecModeCacheDescribe, c.args)
 }
 
+// ids runs a statement whose rows are ids.
+func (c *conditions) ids(ctx context.Context, st *Store, sql string) (ids []int64, err error) {
+	err = st.read(ctx, func(tx pgx.Tx) error {
+		rows, err := c.run(ctx, tx, sql)
+		if err != nil {
+			return err
+		}
+		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	})
+	return ids, err
+}
+
 const sqlIssueSeries = `
 	select h.issue_id, h.hour, h.times_seen
 	from unnest(@projects::bigint[], @ids::bigint[]) as w(project_id, issue_id)

@@ -79,14 +79,7 @@ func (st *Store) projectsHaving(ctx context.Context, c *conditions) (ids []int64
 		return nil, nil
 	}
 	sql := "select distinct project_id from (" + fmt.Sprintf(selection, "1", c.conditionText(), "limit 1") + ") as w order by project_id"
-	err = st.read(ctx, func(tx pgx.Tx) error {
-		rows, err := c.run(ctx, tx, sql)
-		if err != nil {
-			return err
-		}
-		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-		return err
-	})
+	ids, err = c.ids(ctx, st, sql)
 	return ids, translate(err, "find the projects of a list of organization %d", c.org)
 }
 
