@@ -29,10 +29,13 @@ func (st *Store) IssueHistogram(ctx context.Context, org int64, q IssueQuery, fr
 	}
 	c.args["walk"] = HitsMax
 	start, until := c.arg(from), c.arg(from.Add(time.Duration(n)*step))
-	sql := "with w as materialized (" + fmt.Sprintf(selection, "i.last_seen", c.conditionText(), "order by place desc limit @walk") + " order by place desc limit @walk)" +
-		" select h.hour, sum(h.times_seen)::bigint, (select count(*) from w)::int from w join issue_hours h on h.project_id = w.project_id and h.issue_id = w.id" +
-		" where h.hour >= " + start + "::timestamptz and h.hour < " + until + "::timestamptz group by h.hour"
 	err = st.read(ctx, func(tx pgx.Tx) error {
+		if err := c.narrow(ctx, tx); err != nil {
+			return err
+		}
+		sql := "with w as materialized (" + fmt.Sprintf(selection, "i.last_seen", c.conditionText(), "order by place desc limit @walk") + " order by place desc limit @walk)" +
+			" select h.hour, sum(h.times_seen)::bigint, (select count(*) from w)::int from w join issue_hours h on h.project_id = w.project_id and h.issue_id = w.id" +
+			" where h.hour >= " + start + "::timestamptz and h.hour < " + until + "::timestamptz group by h.hour"
 		rows, err := c.run(ctx, tx, sql)
 		if err != nil {
 			return err
@@ -60,8 +63,9 @@ func (st *Store) IssueIDs(ctx context.Context, org int64, q IssueQuery) (ids []i
 		return nil, false, err
 	}
 	c.args["walk"] = MaxChanged + 1
-	sql := "select id from (" + fmt.Sprintf(selection, "i.last_seen", c.conditionText(), "order by place desc limit @walk") + ") as w order by place desc, id desc limit @walk"
-	ids, err = c.ids(ctx, st, sql)
+	ids, err = c.ids(ctx, st, func() string {
+		return "select id from (" + fmt.Sprintf(selection, "i.last_seen", c.conditionText(), "order by place desc limit @walk") + ") as w order by place desc, id desc limit @walk"
+	})
 	if more = len(ids) > MaxChanged; more {
 		ids = ids[:MaxChanged]
 	}

@@ -224,6 +224,9 @@ func (c *conditions) page(ctx context.Context, tx pgx.Tx, column string, from cu
 	if len(c.projects) == 0 {
 		return nil, 0, nil
 	}
+	if err := c.narrow(ctx, tx); err != nil {
+		return nil, 0, err
+	}
 	order, compare := " desc", " < "
 	if from.back {
 		order, compare = "", " > "
@@ -281,10 +284,13 @@ func (c *conditions) run(ctx context.Context, tx pgx.Tx, sql string) (pgx.Rows, 
 	return tx.Query(ctx, sql, pgx.QueryExecModeCacheDescribe, c.args)
 }
 
-// ids runs a statement whose rows are ids.
-func (c *conditions) ids(ctx context.Context, st *Store, sql string) (ids []int64, err error) {
+// ids runs a statement over the conditions whose rows are ids.
+func (c *conditions) ids(ctx context.Context, st *Store, sql func() string) (ids []int64, err error) {
 	err = st.read(ctx, func(tx pgx.Tx) error {
-		rows, err := c.run(ctx, tx, sql)
+		if err := c.narrow(ctx, tx); err != nil {
+			return err
+		}
+		rows, err := c.run(ctx, tx, sql())
 		if err != nil {
 			return err
 		}

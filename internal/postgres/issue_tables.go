@@ -16,6 +16,7 @@ var issueTables = []issueTable{
 	{"issue_tags", sqlRemoveTags, sqlMoveTags},
 	{"activities", sqlRemoveActivities, sqlMoveActivities},
 	{"issue_properties", sqlRemoveProperties, sqlMoveProperties},
+	{"issue_texts", sqlRemoveTexts, ""}, // the other issue has words of its own
 	{"issue_people", sqlRemovePeople, sqlMovePeople},
 	{"issue_undo", sqlRemoveUndo, ""}, // what was merged is not taken back one by one
 	{"alert_acknowledgements", sqlRemoveAcknowledgements, sqlMoveAcknowledgements},
@@ -37,6 +38,8 @@ const (
 
 	sqlRemoveProperties = `
 		delete from issue_properties where ctid = any(array(select ctid from issue_properties where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
+	sqlRemoveTexts = `
+		delete from issue_texts where ctid = any(array(select ctid from issue_texts where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
 	sqlRemovePeople = `
 		delete from issue_people where ctid = any(array(select ctid from issue_people where project_id = @project and issue_id = any(@issues::bigint[]) limit @limit))`
 	sqlRemoveUndo = `

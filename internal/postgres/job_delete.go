@@ -150,7 +150,7 @@ func (w *jobWork) putBack(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 	}
-	return nil
+	return indexTexts(ctx, tx, w.Project, w.Args.Issues...)
 }
 
 const sqlCountEvents = `select count(*) from events where project_id = @project and issue_id = any(@ids::bigint[])`

@@ -321,6 +321,9 @@ func unmergeIssue(ctx context.Context, tx pgx.Tx, project, source int64, hashes 
 	if _, err := tx.Exec(ctx, sqlSplitIssue, named); err != nil {
 		return 0, 0, err
 	}
+	if err := indexTexts(ctx, tx, project, target); err != nil {
+		return 0, 0, err
+	}
 	sums, err := countedOf(ctx, tx, project, []int64{target})
 	if err != nil {
 		return 0, 0, err

@@ -170,7 +170,10 @@ func (w *jobWork) describe(ctx context.Context, tx pgx.Tx, id int64) error {
 	}
 	_, err = tx.Exec(ctx, sqlDescribeIssue, pgx.StrictNamedArgs{"project": w.Project, "issue": id, "level": int16(rec.Level), "platform": rec.Platform,
 		"logger": rec.Logger, "title": rec.Title, "culprit": rec.Culprit, "metadata": metadata, "unhandled": rec.Unhandled})
-	return err
+	if err != nil {
+		return err
+	}
+	return indexTexts(ctx, tx, w.Project, id)
 }
 
 // words is what an issue says of an event.

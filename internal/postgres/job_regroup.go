@@ -215,7 +215,10 @@ func (w *jobWork) makeIssue(ctx context.Context, tx pgx.Tx, m newborn) error {
 	_, err = tx.Exec(ctx, sqlMakeIssue, pgx.StrictNamedArgs{"project": w.Project, "id": m.id, "number": number, "type": string(rec.Type), "level": int16(rec.Level),
 		"platform": rec.Platform, "logger": rec.Logger, "title": rec.Title, "culprit": rec.Culprit, "metadata": metadata, "status": int16(issue.Unresolved),
 		"substatus": int16(issue.Ongoing), "priority": int16(issue.PriorityOf(rec.Level)), "unhandled": rec.Unhandled, "at": m.place.OccurredAt, "release": m.place.Release})
-	return err
+	if err != nil {
+		return err
+	}
+	return indexTexts(ctx, tx, w.Project, m.id)
 }
 
 // claim gives hashes to issues. errRace: recording was first.

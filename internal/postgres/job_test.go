@@ -146,7 +146,15 @@ func TestMergeThenUnmergeRestoresCounts(t *testing.T) {
 		w.want(w.int("select sum(times_seen) from hash_counts where hash = $1", hashOf(small)), "select times_seen from issues where id = $1", apart)
 		w.want(w.int("select times_seen from issues where id = $1", apart), "select count(*) from events where issue_id = $1", apart)
 		w.want(w.int("select times_seen from issues where id = $1", apart), "select sum(times_seen) from issue_tags where issue_id = $1 and key = 'level'", apart)
+		w.wordsFindEveryIssue()
 	}
+}
+
+// wordsFindEveryIssue checks that free text finds every issue by the words that it has now.
+func (w *world) wordsFindEveryIssue() {
+	w.t.Helper()
+	w.want(0, `select count(*) from issues i left join issue_texts t on t.project_id = i.project_id and t.issue_id = i.id
+		where t.search_text is distinct from i.search_text`)
 }
 
 func hashOf(text string) []byte {
@@ -252,6 +260,7 @@ func TestACancelledDeleteGivesBackWhatIsLeft(t *testing.T) {
 	if _, err := w.st.CancelJob(t.Context(), 1, j.ID); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("cancelled again: %v", err)
 	}
+	w.wordsFindEveryIssue()
 }
 
 func TestADiscardedIssueStaysAway(t *testing.T) {
@@ -319,6 +328,7 @@ func TestRegroupingMovesStoredEvents(t *testing.T) {
 	if row, err := w.st.IssueByID(t.Context(), 1, c); err != nil || row.TimesSeen != 40 {
 		t.Errorf("an issue all of whose events went leads to theirs: %+v, %v", row, err)
 	}
+	w.wordsFindEveryIssue()
 	again, err := w.st.StartJob(t.Context(), 1, job.Regroup, job.Args{}, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -78,8 +78,9 @@ func (st *Store) projectsHaving(ctx context.Context, c *conditions) (ids []int64
 	if len(c.projects) == 0 {
 		return nil, nil
 	}
-	sql := "select distinct project_id from (" + fmt.Sprintf(selection, "1", c.conditionText(), "limit 1") + ") as w order by project_id"
-	ids, err = c.ids(ctx, st, sql)
+	ids, err = c.ids(ctx, st, func() string {
+		return "select distinct project_id from (" + fmt.Sprintf(selection, "1", c.conditionText(), "limit 1") + ") as w order by project_id"
+	})
 	return ids, translate(err, "find the projects of a list of organization %d", c.org)
 }
 

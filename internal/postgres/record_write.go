@@ -113,6 +113,7 @@ func optionalJSON[T any](v *T) (*string, error) {
 // queueIssues inserts the new issues and updates the others once each, in order of their keys.
 func (r *recording) queueIssues(b *pgx.Batch) error {
 	var made, known issueColumns
+	var projects, ids []int64 // of issues whose words are new
 	for _, ref := range slices.SortedFunc(maps.Keys(r.issues), compareRefs) {
 		s := r.issues[ref]
 		if len(s.records) == 0 {
@@ -124,6 +125,9 @@ func (r *recording) queueIssues(b *pgx.Batch) error {
 		}
 		if err := c.add(s); err != nil {
 			return err
+		}
+		if s.isNew || s.indexed != [2]string{s.Title, s.Culprit} {
+			projects, ids = append(projects, s.Project), append(ids, s.ID)
 		}
 	}
 	if c := &made; len(c.ids) > 0 {
@@ -137,6 +141,9 @@ func (r *recording) queueIssues(b *pgx.Batch) error {
 			"loggers": c.loggers, "titles": c.titles, "culprits": c.culprits, "metadata": c.metadata, "statuses": c.statuses, "substatuses": c.substatuses,
 			"priorities": c.priorities, "unhandled": c.unhandled, "firsts": c.firsts, "lasts": c.lasts, "counts": c.counts, "last_releases": c.lastReleases,
 			"resolutions": c.resolutions, "snoozes": c.snoozes, "status_ats": c.statusAts, "versions": c.versions})
+	}
+	if len(ids) > 0 {
+		b.Queue(sqlIndexTexts, pgx.StrictNamedArgs{"projects": projects, "ids": ids})
 	}
 	return nil
 }

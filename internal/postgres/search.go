@@ -26,6 +26,7 @@ type conditions struct {
 	versions []release.Activity // of the projects, when the search asks about them
 	statuses map[issue.Status]bool
 	where    []string
+	texts    []string // those of where that trigrams can find, over issue_texts t
 	args     pgx.NamedArgs
 
 	uncounted bool // IssueQuery.Uncounted
@@ -127,7 +128,7 @@ var textColumns = map[search.Field]string{
 func (c *conditions) term(t search.Term) error {
 	switch t.Field {
 	case search.FieldText:
-		c.andMaybe("i.search_text like lower("+c.arg(contains(t.Values[0].Text))+"::text)", t.Negated)
+		c.freeText(t)
 	case search.FieldTitle:
 		c.insensitive("i.title", t)
 	case search.FieldCulprit:

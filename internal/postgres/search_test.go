@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,36 @@ func (w *world) find(t *testing.T, q postgres.IssueQuery, ids map[string]int64) 
 	}
 	slices.Sort(letters)
 	return strings.Join(letters, "")
+}
+
+// TestFreeTextFollowsTheTitle looks for words that few issues have, which are found by their
+// trigrams, and for words that most have, which are not, and for those of a title that changes.
+func TestFreeTextFollowsTheTitle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	now := time.Now().UTC()
+	for i := range 30 {
+		r := sample(i, "crowd "+string(rune('a'+i)))
+		r.Title = "MemoryError: crowd number " + strconv.Itoa(i)
+		w.record(r)
+	}
+	changed := sample(40, "drifter")
+	changed.Title = "ValueError: the cartography failed"
+	w.record(changed)
+	changed = sample(41, "drifter")
+	changed.Title, changed.ReceivedAt, changed.OccurredAt = "ValueError: the geodesy failed", now.Add(time.Hour), now.Add(time.Hour)
+	w.record(changed)
+	w.fold()
+	for words, want := range map[string]int{"crowd": 30, "Crowd number": 30, "number 29": 1, "cartography": 0, "geodesy": 1, "geodesy failed": 1,
+		"geodesy is:new crowd": 0, "!title:*geodesy*": 30, "eo": 1, "nowhere at all": 0} {
+		page, err := w.st.ListIssues(t.Context(), 1, postgres.IssueQuery{Query: query(t, words)})
+		if err != nil {
+			t.Fatal(words, err)
+		}
+		if page.Hits != want {
+			t.Errorf("%s: want %d issues, got %d", words, want, page.Hits)
+		}
+	}
 }
 
 func TestSearchesThatCannotBeAnsweredAreRefused(t *testing.T) {

@@ -114,6 +114,9 @@ var steps = []struct{ what, sql string }{
 			lateral (select @now::timestamptz - (h % 1000) / 1000.0 * ((h >> 12) % 1000) / 1000.0 * @days::int * interval '1 day' as last,
 				greatest(1, round(@events::float8 * (power(i / @issues::float8, 0.25) - power((i - 1) / @issues::float8, 0.25))))::bigint as n) as e`},
 	{"their numbers", `update projects set issue_count = issue_count + @issues::bigint where id = @project`},
+	{"their words", `
+		insert into issue_texts (project_id, issue_id, search_text)
+		select project_id, id, search_text from issues where project_id = @project on conflict do nothing`},
 	{"hashes", `
 		insert into issue_hashes (project_id, hash, issue_id)
 		select @project, decode(md5('seed' || i), 'hex'), i from generate_series(1, @issues::bigint) as i`},
