@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,10 +124,14 @@ func (s *Service) decodeAll(ctx context.Context, batch []event.Raw) (verdicts []
 	verdicts = make([]verdict, len(batch))
 	workers := min(runtime.GOMAXPROCS(0), (len(batch)+3)/4)
 	bufs := make([]*[]byte, workers)
+	received := 0
+	for i := range batch {
+		received += len(batch[i].Payload)
+	}
 	var next atomic.Int64
 	work := func(w int) {
 		buf := buffers.Get().(*[]byte)
-		*buf = (*buf)[:0]
+		*buf = slices.Grow((*buf)[:0], received/workers+received/8) // stored payloads are about as long
 		bufs[w] = buf
 		for i := next.Add(1) - 1; i < int64(len(batch)); i = next.Add(1) - 1 {
 			verdicts[i] = s.decodeOne(ctx, &batch[i], buf)

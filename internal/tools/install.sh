@@ -23,7 +23,7 @@ have_python_sdk() { /usr/bin/python3 -c 'import sentry_sdk' >/dev/null 2>&1; }
 have_ruby_sdk() { ruby -e 'require "raven"' >/dev/null 2>&1; }
 
 case "$1" in
-postgres) have_postgres && exit 0; apt=postgresql dnf=postgresql-server apk=postgresql brew=postgresql@17 pacman=postgresql ;;
+postgres) have_postgres && exit 0; apt=postgresql dnf="postgresql-server postgresql-contrib" apk="postgresql postgresql-contrib" brew=postgresql@17 pacman=postgresql ;;
 node) command -v npm >/dev/null 2>&1 && exit 0; apt="nodejs npm" dnf="nodejs npm" apk="nodejs npm" brew=node pacman="nodejs npm" ;;
 chromium) have_chromium && exit 0; apt=chromium dnf=chromium apk=chromium brew=--cask\ chromium pacman=chromium ;;
 python-sdk) have_python_sdk && exit 0; apt=python3-sentry-sdk dnf=python3-sentry-sdk apk=py3-sentry-sdk brew=python pacman=python-sentry_sdk ;;
