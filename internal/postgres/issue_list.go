@@ -221,10 +221,7 @@ const countedWalks = 4
 // page reads one row more than limit. hits is how many rows the conditions hold for, up to one
 // more than HitsMax; it is not known of an empty page that is not the first.
 func (c *conditions) page(ctx context.Context, tx pgx.Tx, column string, from cursor, given bool, limit int) (list []IssueRow, hits int, err error) {
-	if len(c.projects) == 0 {
-		return nil, 0, nil
-	}
-	if err := c.narrow(ctx, tx); err != nil {
+	if err := c.narrow(ctx, tx); err != nil || len(c.projects) == 0 {
 		return nil, 0, err
 	}
 	order, compare := " desc", " < "

@@ -83,7 +83,11 @@ func (c *conditions) narrow(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	ids, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[[]int64])
-	if err == nil && ids != nil && len(ids) <= rareMost {
+	switch {
+	case err != nil || ids == nil || len(ids) > rareMost:
+	case len(ids) == 0: // nothing else need be asked
+		c.projects = nil
+	default:
 		c.and("i.id = any(" + c.arg(ids) + "::bigint[])")
 	}
 	return err

@@ -74,7 +74,7 @@ func TestPagesOfALargeProject(t *testing.T) { // alone, since it counts what the
 		kilobytes int // of HTML, compressed; 0: no budget
 	}{
 		{"/o/default/issues", listed}, {"/o/default/issues?sort=new", listed}, {"/o/default/issues?sort=freq", listed}, {"/o/default/issues?sort=user", listed},
-		{strings.ReplaceAll(cursor[1], "&amp;", "&"), listed}, {"/o/default/issues?query=ledger", listed}, {"/o/default/issues?query=release.version%3A%3E3.150", listed},
+		{strings.ReplaceAll(cursor[1], "&amp;", "&"), listed}, {"/o/default/issues?query=ledger", listed}, {"/o/default/issues?query=step+abc1", listed}, {"/o/default/issues?query=nowhere+at+all", listed}, {"/o/default/issues?query=release.version%3A%3E3.150", listed},
 		{"/o/default/issues?query=tenant%3At77", listed}, {"/o/default/issues?query=stack.function%3Ahandle_cart", listed},
 		{"/o/default/issues?environment=staging", listed}, {"/o/default/issues?status=all", listed},
 		{"/o/default/issues/histogram", 0}, {"/o/default/suggest?word=tenant%3At1", 0}, {"/o/default/palette?q=token", 0},
