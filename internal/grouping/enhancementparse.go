@@ -130,6 +130,7 @@ func (p *ruleParser) atAction() bool {
 	}
 	ahead := lineReader{s: p.s, i: p.i}
 	ahead.name()
+	ahead.skipBlanks()
 	return ahead.peek() == '='
 }
 
@@ -170,13 +171,10 @@ func (p *ruleParser) actions() error {
 		if err != nil {
 			return err
 		}
-		if !p.done() && !isBlank(p.peek()) {
-			return p.fail(p.i, "a blank is expected after an action")
-		}
 	}
 }
 
-// flag reads an action such as ^-group.
+// flag reads an action such as ^-group. The next one may follow without a blank.
 func (p *ruleParser) flag() error {
 	start := p.i
 	var a flagAction
@@ -192,7 +190,10 @@ func (p *ruleParser) flag() error {
 	case !p.take("-"):
 		return p.fail(p.i, "+ or - is expected here")
 	}
-	switch name := p.name(); name {
+	word := p.name()
+	name, _, _ := strings.Cut(word, "-")
+	p.i -= len(word) - len(name)
+	switch name {
 	case "app":
 		p.rule.app = append(p.rule.app, a)
 		p.appWords = append(p.appWords, p.s[start:p.i])
@@ -210,14 +211,17 @@ func (p *ruleParser) flag() error {
 func (p *ruleParser) variable() error {
 	start := p.i
 	name := p.name()
+	p.skipBlanks()
 	if name == "" || !p.take("=") {
 		return p.fail(start, "an action such as -app or category=name is expected here")
 	}
-	value, err := p.argument()
-	if err != nil {
-		return err
+	p.skipBlanks()
+	at := p.i
+	value := p.name()
+	if value == "" {
+		return p.fail(at, "a value of letters, digits and _ . - is expected after =")
 	}
-	word := p.s[start:p.i]
+	word := name + "=" + value
 	switch name {
 	case "category":
 		p.rule.setTo = value

@@ -90,6 +90,9 @@ func (r *rule) origin() string {
 	return "custom"
 }
 
+// describe names the rule by what it does to contribution.
+func (r *rule) describe() string { return r.origin() + " stacktrace rule (" + r.groupText + ")" }
+
 func (r *rule) classifies() bool { return len(r.app) > 0 || r.setTo != "" }
 
 func (r *rule) contributes() bool { return len(r.group) > 0 || r.maxSet || r.minSet }

@@ -114,8 +114,11 @@ func (m *fingerprintMatcher) String() string {
 }
 
 // text tests a text that may be missing.
-func (m *fingerprintMatcher) text(v string) bool {
-	return (v != "" && m.glob.match(fold(v, m.glob.mode))) != m.negated
+func (m *fingerprintMatcher) text(v string) bool { return m.fits(v) != m.negated }
+
+// fits reports whether there is a text and the pattern matches it.
+func (m *fingerprintMatcher) fits(v string) bool {
+	return v != "" && m.glob.match(fold(v, m.glob.mode))
 }
 
 // matchFingerprint returns the first rule that matches the event, nil when none does.
@@ -136,29 +139,27 @@ func (rule *fingerprintRule) matches(f facts) bool {
 		return !slices.ContainsFunc(g[group], func(m *fingerprintMatcher) bool { return !test(m) })
 	}
 	fam := familyOf(ev.Platform)
-	sdk := ""
-	if ev.SDK != nil {
-		sdk = ev.SDK.Name
-	}
 	return all(groupFamily, func(m *fingerprintMatcher) bool { return m.families[fam] != m.negated }) &&
-		all(groupSDK, func(m *fingerprintMatcher) bool { return sdkListed(m.pattern, sdk) != m.negated }) &&
-		all(groupRelease, func(m *fingerprintMatcher) bool { return ev.Release != "" && m.text(ev.Release) }) &&
+		all(groupSDK, func(m *fingerprintMatcher) bool { return sdkListed(m.pattern, ev) != m.negated }) &&
+		all(groupRelease, func(m *fingerprintMatcher) bool { return m.text(strings.TrimSpace(ev.Release)) }) &&
 		all(groupTags, func(m *fingerprintMatcher) bool { return m.ofTag(ev) }) &&
 		all(groupLog, func(m *fingerprintMatcher) bool { return m.ofLog(ev) }) &&
 		rule.anyMessage(ev) && rule.anyException(ev) && rule.anyFrame(ev)
 }
 
-func sdkListed(list, name string) bool {
+// sdkListed tests a comma list of SDKs.
+func sdkListed(list string, ev *event.Event) bool {
+	name := otherSDK
+	if ev.SDK != nil {
+		name = sdkFamily(ev.SDK.Name)
+	}
 	return slices.ContainsFunc(strings.Split(list, ","), func(s string) bool {
 		s = strings.TrimSpace(s)
-		return s == "all" || s == name && name != ""
+		return s == "all" || s == name
 	})
 }
 
 func (m *fingerprintMatcher) ofTag(ev *event.Event) bool {
-	if len(ev.Tags) == 0 {
-		return false
-	}
 	v, _ := ev.Tag(m.tag)
 	return m.text(strings.TrimSpace(v))
 }
@@ -177,14 +178,16 @@ func (rule *fingerprintRule) anyMessage(ev *event.Event) bool {
 		return true
 	}
 	try := func(text string) bool {
-		return text != "" &&
-			!slices.ContainsFunc(conditions, func(m *fingerprintMatcher) bool { return !m.text(text) })
+		text = strings.TrimSpace(text)
+		return !slices.ContainsFunc(conditions, func(m *fingerprintMatcher) bool { return !m.text(text) })
 	}
-	if l := ev.LogEntry; l != nil && (try(l.Formatted) || l.Formatted == "" && try(l.Message)) {
-		return true
+	if l := ev.LogEntry; l != nil {
+		if text := either(l.Formatted, l.Message); text != "" && try(text) {
+			return true
+		}
 	}
 	for i := range ev.Exceptions {
-		if try(strings.TrimSpace(ev.Exceptions[i].Value)) {
+		if try(ev.Exceptions[i].Value) {
 			return true
 		}
 	}
@@ -212,7 +215,7 @@ func (rule *fingerprintRule) anyException(ev *event.Event) bool {
 }
 
 // anyFrame looks for a frame that satisfies the conditions on frames, in the stack traces of
-// exceptions, else in the top-level one, else in the only thread's.
+// exceptions, else in the top-level one, else in that of the thread that the event is about.
 func (rule *fingerprintRule) anyFrame(ev *event.Event) bool {
 	conditions := rule.groups[groupFrames]
 	if len(conditions) == 0 {
@@ -220,7 +223,7 @@ func (rule *fingerprintRule) anyFrame(ev *event.Event) bool {
 	}
 	found := false
 	anyIn := func(trace *event.Stacktrace) bool {
-		if trace == nil {
+		if !hasFrames(trace) {
 			return false
 		}
 		found = true
@@ -240,7 +243,10 @@ func (rule *fingerprintRule) anyFrame(ev *event.Event) bool {
 	if !found && anyIn(ev.Stacktrace) {
 		return true
 	}
-	return !found && len(ev.Threads) == 1 && anyIn(ev.Threads[0].Stacktrace)
+	if thread := chooseThread(ev.Threads); !found && thread.index >= 0 {
+		return anyIn(ev.Threads[thread.index].Stacktrace)
+	}
+	return false
 }
 
 func (m *fingerprintMatcher) ofFrame(f *event.Frame) bool {
@@ -255,8 +261,5 @@ func (m *fingerprintMatcher) ofFrame(f *event.Frame) bool {
 		inApp := f.InApp != nil && *f.InApp
 		return (m.app == stateOn && inApp || m.app == stateOff && !inApp) != m.negated
 	}
-	if m.negated {
-		return m.text(either(f.AbsPath, f.Filename))
-	}
-	return m.text(f.AbsPath) || m.text(f.Filename)
+	return (m.fits(f.AbsPath) || m.fits(f.Filename)) != m.negated
 }

@@ -84,15 +84,15 @@ func (p *fingerprintParser) parse() error {
 	if len(p.words) == 0 {
 		return p.fail(p.i-len("->"), "a rule needs at least one condition")
 	}
-	for {
-		for p.skipBlanks(); p.take(","); p.skipBlanks() {
-		}
-		if p.done() {
-			break
+	for p.skipBlanks(); !p.done(); p.skipBlanks() {
+		if p.peek() == ',' {
+			return p.fail(p.i, "a part of the fingerprint is expected before the comma")
 		}
 		if err := p.value(); err != nil {
 			return err
 		}
+		p.skipBlanks()
+		p.take(",")
 	}
 	if len(p.rule.fingerprint) == 0 && p.rule.title == "" {
 		return p.fail(p.i, "a fingerprint is expected after ->")
@@ -132,7 +132,7 @@ func (p *fingerprintParser) value() error {
 		if err != nil {
 			return err
 		}
-		p.rule.fingerprint = append(p.rule.fingerprint, text)
+		p.add(text)
 		return nil
 	case strings.HasPrefix(p.s[p.i:], "{{"):
 		n := strings.Index(p.s[p.i:], "}}")
@@ -140,22 +140,29 @@ func (p *fingerprintParser) value() error {
 			return p.fail(start, "the variable is never closed")
 		}
 		p.i += n + 2
-		name, ok := variableName(p.s[start:p.i])
-		if !ok {
+		if _, ok := variableName(p.s[start:p.i]); !ok {
 			return p.fail(start, "a variable is written {{ name }}")
 		}
-		p.rule.fingerprint = append(p.rule.fingerprint, "{{ "+name+" }}")
+		p.add(p.s[start:p.i])
 		return nil
 	}
 	return p.word()
+}
+
+// add appends a part of the fingerprint. The default one has one spelling.
+func (p *fingerprintParser) add(part string) {
+	if isDefaultEntry(part) {
+		part = defaultFingerprint[0]
+	}
+	p.rule.fingerprint = append(p.rule.fingerprint, part)
 }
 
 // word reads a bare part of the fingerprint, or title="…".
 func (p *fingerprintParser) word() error {
 	start := p.i
 	for !p.done() && !isBlank(p.peek()) && p.peek() != ',' && p.peek() != '{' {
-		if p.peek() == '=' && strings.HasPrefix(p.s[p.i:], `="`) {
-			name := p.s[start:p.i]
+		name := p.s[start:p.i]
+		if name != "" && strings.HasPrefix(p.s[p.i:], `="`) && strings.IndexFunc(name, notInKey) < 0 && !strings.Contains(name, ":") {
 			p.i++
 			text, err := p.quoted()
 			if err != nil {
@@ -172,6 +179,6 @@ func (p *fingerprintParser) word() error {
 	if p.i == start {
 		return p.fail(start, "a fingerprint may not begin with {")
 	}
-	p.rule.fingerprint = append(p.rule.fingerprint, p.s[start:p.i])
+	p.add(p.s[start:p.i])
 	return nil
 }

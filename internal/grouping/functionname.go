@@ -2,7 +2,10 @@ package grouping
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // TrimFunction shortens the name of a function as compilers and debuggers print it to what stays
@@ -39,13 +42,13 @@ var unprotectNative = strings.NewReplacer(
 )
 
 var (
-	gccLambda     = regexp.MustCompile(`\{lambda\([^}]*\)#[0-9]+\}`)
+	gccLambda     = regexp.MustCompile(`\{lambda\(.*?\)#[0-9]+\}`)
 	msvcLambda    = regexp.MustCompile(`\blambda_[0-9a-f]{32}\b`)
 	clangLambda   = regexp.MustCompile(`\$_[0-9]+\b`)
 	msvcNamespace = regexp.MustCompile(`\?A0x[0-9a-f]{8}::`)
 	rustHash      = regexp.MustCompile(`::h[0-9a-z]{16}$`)
 	glibcVersion  = regexp.MustCompile(`@@?GLIBC_[0-9.]+$`)
-	stdcallName   = regexp.MustCompile(`^@?([^@]+)@[0-9]+$`)
+	stdcallName   = regexp.MustCompile(`^@?(.*?)@[0-9]+$`)
 	asTrait       = regexp.MustCompile(`^[A-Z] as `)
 )
 
@@ -70,7 +73,8 @@ func trimNative(name, platform string) string {
 	name = protectNative.Replace(name)
 	name = nameLambdas(name)
 	name = outermost(name, '(', ')', func(inside string, _ int) string {
-		if inside == "anonymous namespace" || inside == "operator" {
+		switch inside = strings.TrimSpace(inside); inside {
+		case "anonymous namespace", "operator":
 			return "(" + inside + ")"
 		}
 		return ""
@@ -131,41 +135,38 @@ func dropSuffixes(name string) string {
 
 // dropCloneMarks removes the bracketed notes about copies that compilers make of a function.
 func dropCloneMarks(name string) string {
-	if !strings.Contains(name, "[clone .") {
-		return name
-	}
-	return outermost(name, '[', ']', func(inside string, _ int) string {
+	return strings.TrimRightFunc(outermost(name, '[', ']', func(inside string, _ int) string {
 		if strings.HasPrefix(inside, "clone .") {
 			return ""
 		}
 		return "[" + inside + "]"
-	})
+	}), unicode.IsSpace)
 }
 
 // dropQualifiers cuts trailing const words and reference signs.
 func dropQualifiers(name string) string {
 	for {
-		name = strings.TrimRight(name, " \t")
 		if head, ok := strings.CutSuffix(name, "&"); ok {
-			name = head
+			name = strings.TrimRightFunc(head, unicode.IsSpace)
 			continue
 		}
 		head, ok := strings.CutSuffix(name, "const")
 		if !ok || wordBefore(head, len(head)) {
 			return name
 		}
-		name = head
+		name = strings.TrimRightFunc(head, unicode.IsSpace)
 	}
 }
 
 // outermost replaces every balanced outermost pair of brackets by what replace makes of the text
-// between and of its position. An opening bracket that is never closed stays.
+// between and of its position. What follows an opening bracket that is never closed is lost, and so
+// is what follows a closing one that was never opened, up to the next opening one.
 func outermost(s string, open, shut byte, replace func(inside string, at int) string) string {
 	if strings.IndexByte(s, open) < 0 {
 		return s
 	}
 	var b strings.Builder
-	depth, start, copied := 0, 0, 0
+	depth, start := 0, 0
 	for i := range len(s) {
 		switch {
 		case s[i] == open:
@@ -173,16 +174,15 @@ func outermost(s string, open, shut byte, replace func(inside string, at int) st
 				start = i
 			}
 			depth++
-		case s[i] == shut && depth > 0:
-			depth--
-			if depth == 0 {
-				b.WriteString(s[copied:start])
+		case s[i] == shut:
+			if depth == 1 {
 				b.WriteString(replace(s[start+1:i], start))
-				copied = i + 1
 			}
+			depth--
+		case depth == 0:
+			b.WriteByte(s[i])
 		}
 	}
-	b.WriteString(s[copied:])
 	return b.String()
 }
 
@@ -207,29 +207,52 @@ func dropTemplates(s string, depth int) string {
 	})
 }
 
-// fieldsOutside splits at whitespace that is in no brackets.
+// closing returns the bracket that closes c, 0 when c opens none.
+func closing(c rune) rune {
+	switch c {
+	case '(':
+		return ')'
+	case '{':
+		return '}'
+	case '[':
+		return ']'
+	case '<':
+		return '>'
+	}
+	return 0
+}
+
+// fieldsOutside splits at whitespace that is in no brackets. What follows an opening bracket that is
+// never closed is lost.
 func fieldsOutside(s string) []string {
 	var tokens []string
-	depth, start := 0, -1
-	for i := range len(s) {
-		switch c := s[i]; {
-		case isBlank(c) && depth == 0:
-			if start >= 0 {
-				tokens = append(tokens, s[start:i])
-			}
-			start = -1
+	var word []byte
+	var closers []rune // of the brackets that are open
+	from := 0          // what is not yet in word
+	for i, c := range s {
+		next := i + utf8.RuneLen(c)
+		switch {
+		case closing(c) != 0:
+			closers = append(closers, closing(c))
 			continue
-		case strings.IndexByte("([{<", c) >= 0:
-			depth++
-		case strings.IndexByte(")]}>", c) >= 0 && depth > 0:
-			depth--
+		case len(closers) > 0:
+			if c != closers[len(closers)-1] {
+				continue
+			}
+			if closers = closers[:len(closers)-1]; len(closers) > 0 {
+				continue
+			}
+			word = append(word, s[from:next]...)
+		case !unicode.IsSpace(c):
+			word = append(word, s[from:next]...)
+		case len(word) > 0:
+			tokens = append(tokens, string(word))
+			word = word[:0]
 		}
-		if start < 0 {
-			start = i
-		}
+		from = next
 	}
-	if start >= 0 {
-		tokens = append(tokens, s[start:])
+	if len(word) > 0 {
+		tokens = append(tokens, string(word))
 	}
 	return tokens
 }
@@ -244,40 +267,38 @@ func functionToken(name, platform string) string {
 	if len(tokens) == 0 {
 		return ""
 	}
-	token, at := chooseToken(name, tokens)
+	token := chooseToken(name, tokens)
 	if (platform == "cocoa" || platform == "swift") && strings.HasPrefix(token, "@") {
 		if strings.Contains(name, "thunk for ") {
 			return "thunk for closure"
 		}
 		return "closure"
 	}
-	for i, t := range tokens {
-		if t == "closure" && i != at {
-			return "closure in " + token
-		}
+	if token != "closure" && slices.Contains(tokens, "closure") {
+		return "closure in " + token
 	}
 	return token
 }
 
-// chooseToken returns the naming word and its index.
-func chooseToken(name string, tokens []string) (string, int) {
+// chooseToken returns the naming word.
+func chooseToken(name string, tokens []string) string {
 	if strings.Contains(name, "initialization expression of") {
 		at := lastIndex(tokens, "of") + 1
 		if at < len(tokens) && tokens[at] == "static" {
 			at++
 		}
 		if at < len(tokens) {
-			return "initializer expression of " + strings.TrimLeft(tokens[at], ":"), at
+			return "initializer expression of " + strings.TrimPrefix(tokens[at], ":")
 		}
 	}
-	at := len(tokens) - 1
-	if arrow := lastIndex(tokens, markArrow); arrow > 0 {
-		at = arrow - 1
-		if tokens[at] == "throws" && at > 0 {
-			at--
-		}
+	arrow := lastIndex(tokens, markArrow)
+	if arrow > 1 && tokens[arrow-1] == "throws" {
+		return tokens[arrow-2]
 	}
-	return tokens[at], at
+	if arrow > 0 {
+		return tokens[arrow-1]
+	}
+	return tokens[len(tokens)-1]
 }
 
 func lastIndex(list []string, s string) int {

@@ -45,7 +45,7 @@ const (
 	hintOnlyAppStack
 	hintThreadNoStack
 	hintThreadChoice // n, m, k
-	hintMinFrames    // n
+	hintMinFrames    // n, and the rule in the frame note
 	hintFrame        // the frame note
 	hintPrecedence   // text
 )
@@ -105,7 +105,7 @@ func (d *hintDetail) words(code hintCode) string {
 			"one crashing or current thread; instead contains " + strconv.Itoa(int(d.n)) + " crashing, " +
 			strconv.Itoa(int(d.m)) + " current, and " + strconv.Itoa(int(d.k)) + " total threads"
 	case hintMinFrames:
-		return "discarded because only " + frameCount(d.n) + " contributing, fewer than min-frames asks for"
+		return "discarded because only " + frameCount(d.n) + " contributing, fewer than asked for by " + d.frame.groupBy.describe()
 	case hintFrame:
 		return d.frame.String()
 	}
@@ -149,11 +149,11 @@ func (f frameNote) String() string {
 	contribution := ""
 	switch {
 	case f.counted:
-		contribution = "ignored because only " + frameCount(f.maxOnly) + " considered"
+		contribution = "ignored because only " + frameCount(f.maxOnly) + " considered by " + f.groupBy.describe()
 	case f.groupBy != nil && f.on:
-		contribution = "un-ignored by " + f.groupBy.origin() + " stacktrace rule (" + f.groupBy.groupText + ")"
+		contribution = "un-ignored by " + f.groupBy.describe()
 	case f.groupBy != nil:
-		contribution = "ignored by " + f.groupBy.origin() + " stacktrace rule (" + f.groupBy.groupText + ")"
+		contribution = "ignored by " + f.groupBy.describe()
 	default:
 		contribution = hintTexts[f.unless]
 	}

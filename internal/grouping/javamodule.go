@@ -18,12 +18,12 @@ var codegen = []struct {
 	replace string
 }{
 	{"ConstructorAccessor", regexp.MustCompile(`sun\.reflect\.(GeneratedConstructorAccessor|GeneratedSerializationConstructorAccessor)[0-9]+`), "sun.reflect.${1}<auto>"},
-	{"CGLIB$$", regexp.MustCompile(`(\$\$\w+?CGLIB\$\$)[0-9a-fA-F]+(?:_[0-9]+)?`), "${1}<auto>"},
+	{"CGLIB$$", regexp.MustCompile(`(\$\$[\pL\pN_]+?CGLIB\$\$)[0-9a-fA-F]+(?:_[0-9]+)?`), "${1}<auto>"},
 	{"$$_javassist", javassist, javassistClean},
 	{"$fn__", regexp.MustCompile(`\$fn__[0-9]+`), "$$fn__<auto>"},
-	{"EnhancerBy", regexp.MustCompile(`(\${1,2}EnhancerBy\w+?\${1,2})[0-9a-fA-F]+(?:_[0-9]+)?`), "${1}<auto>"},
-	{"FastClassBy", regexp.MustCompile(`(\${1,2}FastClassBy\w+?\${1,2})[0-9a-fA-F]+(?:_[0-9]+)?`), "${1}<auto>"},
-	{"HibernateProxy", regexp.MustCompile(`(\${1,2}HibernateProxy\${1,2})\w+`), "${1}<auto>"},
+	{"EnhancerBy", regexp.MustCompile(`(\${1,2}EnhancerBy[\pL\pN_]+?\${1,2})[0-9a-fA-F]+(?:_[0-9]+)?`), "${1}<auto>"},
+	{"FastClassBy", regexp.MustCompile(`(\${1,2}FastClassBy[\pL\pN_]+?\${1,2})[0-9a-fA-F]+(?:_[0-9]+)?`), "${1}<auto>"},
+	{"HibernateProxy", regexp.MustCompile(`(\${1,2}HibernateProxy\${1,2})[\pL\pN_]+`), "${1}<auto>"},
 }
 
 // cleanJavaModule removes the parts of a Java class name that differ from run to run. The hint is

@@ -46,6 +46,10 @@ func TestRuleErrorsNameLineAndColumn(t *testing.T) {
 		{enhancements, `function:"ü" -ap`, `line 1, column 14: "ap" is no action; app and group are`},
 		{enhancements, "function:x ^app", "line 1, column 13: + or - is expected here"},
 		{enhancements, "function:x size=3", `line 1, column 12: "size" is no action`},
+		{enhancements, "function:x category=", "line 1, column 21: a value of letters, digits and _ . - is expected after ="},
+		{enhancements, "function:x category=a:b", "line 1, column 22: an action such as -app or category=name is expected here"},
+		{enhancements, "function:x -apps", `line 1, column 12: "apps" is no action; app and group are`},
+		{enhancements, `"a b":x -app`, `line 1, column 1: a quoted key has letters, digits and _ . : - only, not " "`},
 		{enhancements, "function:x max-frames=many", "line 1, column 12: max-frames takes a whole number"},
 		{enhancements, "[ function:x | function:y -app", "line 1, column 14: a ] is expected after the condition"},
 		{enhancements, "[ function:x ] function:y -app", "line 1, column 16: a | is expected after the caller"},
@@ -56,6 +60,8 @@ func TestRuleErrorsNameLineAndColumn(t *testing.T) {
 		{fingerprints, "kind:x -> y", `line 1, column 1: "kind" is no condition of fingerprint rules`},
 		{fingerprints, "type:x -> {{ y", "line 1, column 11: the variable is never closed"},
 		{fingerprints, "type:x -> {{ a b }}", "line 1, column 11: a variable is written {{ name }}"},
+		{fingerprints, "type:x -> a,,b", "line 1, column 13: a part of the fingerprint is expected before the comma"},
+		{fingerprints, "\r\rtype:x -> , a", "line 3, column 11: a part of the fingerprint is expected before the comma"},
 		{fingerprints, `type:x -> y colour="red"`, `line 1, column 13: "colour" is no attribute; title is`},
 	} {
 		err := c.parse(c.text)
@@ -77,21 +83,36 @@ func TestRulesMayBeWrittenInManyWays(t *testing.T) {
 		"", "# nothing\n\n", "function:x -app # why", `"stack.function":"a b" -app`, "\tfunction:x\t-app\r\n",
 		"function:x +app -group category=y max-frames=2 min-frames=1", "function:x v+prefix ^-sentinel invert-stacktrace=1 -app",
 		"[ function:a ] | function:b | [ !category:c ] ^-group", `value:"*\"quoted\"*" -group`,
+		"function:x -app+group^-group#why", "function:x max-frames = 3 -app", "function:x -app\rfunction:y -app",
 	} {
 		if _, err := ParseEnhancements(text); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	got, err := ParseFingerprintRules(`!"tags.a:b":x type:"y\"z" -> one,two, "th ree"{{four}} ,, title="T {{ four }}"`)
+	got, err := ParseFingerprintRules(`!"tags.a:b":x type:"y\"z" -> one,two, "th ree"{{four}} , a:b="x" title="T {{ four }}"`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"one", "two", "th ree", "{{ four }}"}
+	want := []string{"one", "two", "th ree", "{{four}}", `a:b="x"`}
 	if diff := cmp.Diff(want, got.own[0].fingerprint); diff != "" {
 		t.Errorf("fingerprint (-want +got):\n%s", diff)
 	}
 	if got.own[0].title != "T {{ four }}" {
 		t.Errorf("title %q", got.own[0].title)
+	}
+}
+
+func TestQuotedTextHasEscapes(t *testing.T) {
+	t.Parallel()
+	got, err := ParseFingerprintRules(`message:"\x41\u00e9\U0001f600\101\t\"\'\x4\{\*\u12" -> "{{default}}" "{{  a  }}"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := got.own[0].groups[groupTopLevel][0]; m.pattern != "Aé😀A\t\"'"+`\x4\{\*\u12` {
+		t.Errorf("pattern %q", m.pattern)
+	}
+	if diff := cmp.Diff([]string{"{{ default }}", "{{  a  }}"}, got.own[0].fingerprint); diff != "" {
+		t.Errorf("fingerprint (-want +got):\n%s", diff)
 	}
 }
 
@@ -204,6 +225,15 @@ func TestFunctionNamesAreTrimmed(t *testing.T) {
 		{"swift", "variable initialization expression of static Foo.x", "initializer expression of Foo.x"},
 		{"csharp", "Program.Main (string[] args)", "Program.Main"},
 		{"python", "f(x)", "f(x)"},
+		{"swift", "variable initialization expression of ::Foo.x", "initializer expression of :Foo.x"},
+		{"swift", "throws -> Int", "throws"},
+		{"native", "{lambda(std::array<int, {1}>)#2}::operator()(int) const", "lambda::operator()"},
+		{"native", "( anonymous namespace )::run(int)", "(anonymous namespace)::run"},
+		{"native", "broken(int", "broken"},
+		{"native", "a::b<int", "a::b"},
+		{"native", "x> y(int)::z<int>", "xint"},
+		{"native", "void f { g", "f"},
+		{"native", "foo@bar@12", "foo@bar"},
 		{"native", "(", "("},
 		{"native", "()", "()"},
 	} {
@@ -285,17 +315,17 @@ func TestHintsSayWhy(t *testing.T) {
 	}
 	want := map[string][]string{
 		"app": {
-			"marked in-app by the client but ignored because only 1 frame is considered",
+			"marked in-app by the client but ignored because only 1 frame is considered by custom stacktrace rule (function:e max-frames=1)",
 			"marked out of app by custom stacktrace rule (function:b -app)",
-			"marked in-app by custom stacktrace rule (function:c +app) but ignored because only 1 frame is considered",
+			"marked in-app by custom stacktrace rule (function:c +app) but ignored because only 1 frame is considered by custom stacktrace rule (function:e max-frames=1)",
 			"non app frame",
 			"marked in-app by the client",
 		},
 		"system": {
-			"ignored because only 1 frame is considered",
+			"ignored because only 1 frame is considered by custom stacktrace rule (function:e max-frames=1)",
 			"ignored by custom stacktrace rule (function:b -group)",
-			"ignored because only 1 frame is considered",
-			"ignored because only 1 frame is considered",
+			"ignored because only 1 frame is considered by custom stacktrace rule (function:e max-frames=1)",
+			"ignored because only 1 frame is considered by custom stacktrace rule (function:e max-frames=1)",
 			"",
 		},
 	}

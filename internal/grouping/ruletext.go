@@ -3,7 +3,9 @@ package grouping
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -79,8 +81,7 @@ func (l *lineReader) name() string {
 	return l.s[start:l.i]
 }
 
-// quoted reads a text in double quotes. A backslash makes \n, \r and \t, keeps a quote or
-// backslash as it is, and stays in front of anything else, where it escapes glob characters.
+// quoted reads a text in double quotes, with the escapes that escape names.
 func (l *lineReader) quoted() (string, error) {
 	start := l.i
 	var b strings.Builder
@@ -93,7 +94,7 @@ func (l *lineReader) quoted() (string, error) {
 			if l.i++; l.done() {
 				return "", l.fail(start, "the quoted text is never closed")
 			}
-			b.WriteString(unescape(l.s[l.i]))
+			l.escape(&b)
 		default:
 			b.WriteByte(c)
 		}
@@ -101,18 +102,37 @@ func (l *lineReader) quoted() (string, error) {
 	return "", l.fail(start, "the quoted text is never closed")
 }
 
-func unescape(c byte) string {
-	switch c {
-	case 'n':
-		return "\n"
-	case 'r':
-		return "\r"
-	case 't':
-		return "\t"
-	case '"', '\\':
-		return string(c)
+// escape appends the character that the backslash before l.i stands for, and leaves l.i at its last
+// byte: quotes, backslash, \a \b \f \n \r \t \v, \123 in octal, \x12, \u1234 and \U00012345. Before
+// anything else the backslash stays, as it escapes the characters of patterns.
+func (l *lineReader) escape(b *strings.Builder) {
+	const names, meanings = `"'\abfnrtv`, "\"'\\\a\b\f\n\r\t\v"
+	c := l.s[l.i]
+	if at := strings.IndexByte(names, c); at >= 0 {
+		b.WriteByte(meanings[at])
+		return
 	}
-	return `\` + string([]byte{c})
+	from, digits, base := l.i+1, 0, 16
+	switch c {
+	case 'x':
+		digits = 2
+	case 'u':
+		digits = 4
+	case 'U':
+		digits = 8
+	default:
+		from, base = l.i, 8
+		digits = runOf(l.s, from, 3, func(c byte) bool { return '0' <= c && c <= '7' }) - from
+	}
+	if end := from + digits; digits > 0 && end <= len(l.s) {
+		if r, err := strconv.ParseUint(l.s[from:end], base, 32); err == nil && r <= unicode.MaxRune {
+			b.WriteRune(rune(r))
+			l.i = end - 1
+			return
+		}
+	}
+	b.WriteByte('\\')
+	b.WriteByte(c)
 }
 
 // argument reads a quoted text or everything up to the next blank. It may not be empty.
@@ -138,6 +158,9 @@ func (l *lineReader) matcherHead() (key string, negated bool, err error) {
 		if key, err = l.quoted(); err != nil {
 			return "", false, err
 		}
+		if at := strings.IndexFunc(key, notInKey); at >= 0 {
+			return "", false, l.fail(start, "a quoted key has letters, digits and _ . : - only, not %q", key[at:at+runeWidth(key, at)])
+		}
 	} else {
 		key = l.name()
 	}
@@ -150,6 +173,11 @@ func (l *lineReader) matcherHead() (key string, negated bool, err error) {
 	return key, negated, nil
 }
 
+// notInKey reports whether a quoted key may not have r.
+func notInKey(r rune) bool {
+	return r >= utf8.RuneSelf || !isLetter(byte(r)) && !isDigit(byte(r)) && !strings.ContainsRune("_.:-", r)
+}
+
 // clip shortens a text that is shown in an error.
 func clip(s string) string {
 	if len(s) > 40 {
@@ -158,16 +186,21 @@ func clip(s string) string {
 	return s
 }
 
+var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // eachLine calls read with every line that is neither blank nor a comment.
 func eachLine(text string, read func(*lineReader) error) error {
 	if len(text) > maxRuleBytes {
 		return fault.New(fault.TooLarge, "rules may have at most %d bytes", maxRuleBytes)
 	}
+	if strings.IndexByte(text, '\r') >= 0 {
+		text = lineBreaks.Replace(text)
+	}
 	rules := 0
 	for n := 1; text != ""; n++ {
 		var line string
 		line, text, _ = strings.Cut(text, "\n")
-		l := &lineReader{s: strings.TrimRight(line, " \t\r"), line: n}
+		l := &lineReader{s: strings.TrimRight(line, " \t"), line: n}
 		l.skipBlanks()
 		if l.done() || l.peek() == '#' {
 			continue

@@ -90,7 +90,7 @@ func (r *run) view(v view, frames []frameState, hits []hit) *node {
 	first := r.copyFrames(v, frames)
 	t := r.arena.node(kindStacktrace)
 	t.first = first
-	minFrames := r.contribute(first, len(frames), hits)
+	minFrames, fewer := r.contribute(first, len(frames), hits)
 	on := int32(0)
 	i := 0
 	for n := first; n != nil; n = n.next {
@@ -110,7 +110,7 @@ func (r *run) view(v view, frames []frameState, hits []hit) *node {
 	t.on = on > 0
 	if t.on && on < minFrames {
 		t.on = false
-		t.explain(hintMinFrames, hintDetail{n: on})
+		t.explain(hintMinFrames, hintDetail{n: on, frame: frameNote{groupBy: fewer}})
 	}
 	return t
 }
@@ -148,16 +148,16 @@ func (r *run) doubtLoneFrame(n *node, f *frameState) {
 }
 
 // contribute applies the rules' actions to the frames of one view, and returns how many of them
-// must contribute for the stack trace to do so.
-func (r *run) contribute(first *node, n int, hits []hit) (minFrames int32) {
+// must contribute for the stack trace to do so, and by which rule.
+func (r *run) contribute(first *node, n int, hits []hit) (minFrames int32, minBy *rule) {
 	if len(hits) == 0 {
-		return 0
+		return 0, nil
 	}
 	r.changes = r.changes[:0]
 	for c := first; c != nil; c = c.next {
 		r.changes = append(r.changes, change{node: c, before: c.on})
 	}
-	maxFrames := int32(0)
+	maxFrames, maxBy := int32(0), (*rule)(nil)
 	for _, h := range hits {
 		for _, a := range h.rule.group {
 			from, to := a.span(h.frame, n)
@@ -166,10 +166,10 @@ func (r *run) contribute(first *node, n int, hits []hit) (minFrames int32) {
 			}
 		}
 		if h.rule.maxSet {
-			maxFrames = h.rule.max
+			maxFrames, maxBy = h.rule.max, h.rule
 		}
 		if h.rule.minSet {
-			minFrames = h.rule.min
+			minFrames, minBy = h.rule.min, h.rule
 		}
 	}
 	for i := range r.changes {
@@ -177,8 +177,8 @@ func (r *run) contribute(first *node, n int, hits []hit) (minFrames int32) {
 			c.node.explain(hintFrame, hintDetail{frame: frameNote{groupBy: c.by, on: c.node.on}})
 		}
 	}
-	r.limitFrames(maxFrames)
-	return minFrames
+	r.limitFrames(maxFrames, maxBy)
+	return minFrames, minBy
 }
 
 // change follows what rules do to one frame of a view.
@@ -188,8 +188,8 @@ type change struct {
 	by     *rule
 }
 
-// limitFrames keeps the limit contributing frames next to the crash; 0 keeps all.
-func (r *run) limitFrames(limit int32) {
+// limitFrames keeps the limit contributing frames next to the crash, as a rule asks for; 0 keeps all.
+func (r *run) limitFrames(limit int32, by *rule) {
 	if limit <= 0 {
 		return
 	}
@@ -201,7 +201,7 @@ func (r *run) limitFrames(limit int32) {
 		}
 		if count++; count > limit {
 			n.on = false
-			n.explain(hintFrame, hintDetail{frame: frameNote{counted: true, maxOnly: limit}})
+			n.explain(hintFrame, hintDetail{frame: frameNote{counted: true, maxOnly: limit, groupBy: by}})
 		}
 	}
 }

@@ -37,9 +37,9 @@ var strategies = [...]strategy{
 		preferApp: true, stacked: true,
 	},
 	{
-		applies: func(ev *event.Event) bool { return len(ev.Threads) > 0 },
-		build:   (*run).threads,
-		stacked: true,
+		applies:   func(ev *event.Event) bool { return len(ev.Threads) > 0 },
+		build:     (*run).threads,
+		preferApp: true, stacked: true,
 	},
 	{
 		applies: func(ev *event.Event) bool { return ev.Stacktrace != nil },
@@ -84,27 +84,13 @@ func ofType(t event.Type) func(*event.Event) bool {
 // threads chooses the one thread that the event is about.
 func (r *run) threads() components {
 	list := r.ev.Threads
-	var crashed, current []int
-	for i := range list {
-		if c := list[i].Crashed; c != nil && *c {
-			crashed = append(crashed, i)
-		}
-		if c := list[i].Current; c != nil && *c {
-			current = append(current, i)
-		}
-	}
-	chosen := 0
-	switch {
-	case len(crashed) == 1:
-		chosen = crashed[0]
-	case len(current) == 1:
-		chosen = current[0]
-	case len(list) != 1:
+	chosen := chooseThread(list)
+	if chosen.index < 0 {
 		n := r.arena.node(kindThreads)
-		n.explain(hintThreadChoice, hintDetail{n: int32(len(crashed)), m: int32(len(current)), k: int32(len(list))})
+		n.explain(hintThreadChoice, hintDetail{n: chosen.crashed, m: chosen.current, k: int32(len(list))})
 		return components{slotApp: n}
 	}
-	trace := list[chosen].Stacktrace
+	trace := list[chosen.index].Stacktrace
 	if trace == nil {
 		n := r.arena.node(kindThreads)
 		n.off(hintThreadNoStack)
@@ -115,6 +101,37 @@ func (r *run) threads() components {
 		slotApp:    r.arena.parent(kindThreads, t[viewApp]),
 		slotSystem: r.arena.parent(kindThreads, t[viewSystem]),
 	}
+}
+
+// threadChoice is the thread that an event is about, and how many there were to choose from.
+type threadChoice struct {
+	index            int // -1 when there is none, or more than one
+	crashed, current int32
+}
+
+// chooseThread finds the only thread that crashed, else the only current one, else the only one.
+func chooseThread(list []event.Thread) threadChoice {
+	c := threadChoice{index: -1}
+	lastCrashed, lastCurrent := -1, -1
+	for i := range list {
+		if t := &list[i]; t.Crashed != nil && *t.Crashed {
+			c.crashed++
+			lastCrashed = i
+		}
+		if t := &list[i]; t.Current != nil && *t.Current {
+			c.current++
+			lastCurrent = i
+		}
+	}
+	switch {
+	case c.crashed == 1:
+		c.index = lastCrashed
+	case c.current == 1:
+		c.index = lastCurrent
+	case len(list) == 1:
+		c.index = 0
+	}
+	return c
 }
 
 func (r *run) template() *node {

@@ -2,20 +2,21 @@ package grouping
 
 import (
 	"strings"
+	"unicode"
 
 	"github.com/tocsin-dev/tocsin/internal/event"
 )
 
 const defaultVariable = "default"
 
-// variableName returns NAME when the whole entry is {{ NAME }}.
+// variableName returns NAME when the whole entry is {{ NAME }}. A name is anything without blanks.
 func variableName(entry string) (string, bool) {
-	inner, ok := strings.CutPrefix(strings.TrimSpace(entry), "{{")
+	inner, ok := strings.CutPrefix(entry, "{{")
 	if !ok {
 		return "", false
 	}
 	inner, ok = strings.CutSuffix(inner, "}}")
-	if inner = strings.TrimSpace(inner); !ok || inner == "" || strings.ContainsAny(inner, " \t\r\n{}") {
+	if inner = strings.TrimSpace(inner); !ok || inner == "" || strings.ContainsFunc(inner, unicode.IsSpace) {
 		return "", false
 	}
 	return inner, true
@@ -54,13 +55,13 @@ func crashFrame(ev *event.Event) *event.Frame {
 	if n := len(ev.Exceptions); n > 0 {
 		trace = ev.Exceptions[n-1].Stacktrace
 	}
-	if trace == nil {
+	if !hasFrames(trace) {
 		trace = ev.Stacktrace
 	}
-	if trace == nil && len(ev.Threads) == 1 {
+	if !hasFrames(trace) && len(ev.Threads) == 1 {
 		trace = ev.Threads[0].Stacktrace
 	}
-	if trace == nil || len(trace.Frames) == 0 {
+	if !hasFrames(trace) {
 		return nil
 	}
 	for i := len(trace.Frames) - 1; i >= 0; i-- {
@@ -70,6 +71,8 @@ func crashFrame(ev *event.Event) *event.Frame {
 	}
 	return &trace.Frames[len(trace.Frames)-1]
 }
+
+func hasFrames(trace *event.Stacktrace) bool { return trace != nil && len(trace.Frames) > 0 }
 
 func (f facts) lastException() *event.Exception {
 	if n := len(f.ev.Exceptions); n > 0 {
