@@ -88,8 +88,18 @@ func TestALargeIssueIsDeletedUnderLoad(t *testing.T) {
 	}
 }
 
-// fill stores events of one issue of the project, beside few of another, without the program.
+// fill stores events of one issue of the project, without the program.
 func (in *instance) fill(t *testing.T, size int) {
+	t.Helper()
+	padding := strings.Repeat("what every event of a program has in common, such as modules and contexts; ", 40)
+	in.record(t, size, func(n int, r *postgres.Record) {
+		r.Platform, r.Title, r.Metadata = "python", "doomed", event.Metadata{Title: "doomed"}
+		r.Payload = fmt.Appendf(nil, `{"event_id":%q,"message":"doomed %d","extra":{"padding":%q}}`, r.ID.String(), n, padding)
+	})
+}
+
+// record stores events of one issue of the project, without the program; set gives each its words.
+func (in *instance) record(t *testing.T, size int, set func(n int, r *postgres.Record)) {
 	t.Helper()
 	st, err := postgres.Open(t.Context(), in.database, postgres.Options{})
 	if err != nil {
@@ -101,16 +111,14 @@ func (in *instance) fill(t *testing.T, size int) {
 		t.Fatal(err)
 	}
 	start := time.Now().UTC().Add(-time.Hour).Truncate(time.Second)
-	padding := strings.Repeat("what every event of a program has in common, such as modules and contexts; ", 40)
 	for first := 0; first < size; first += 500 {
 		var records []postgres.Record
 		for n := first; n < min(first+500, size); n++ {
 			at := start.Add(time.Duration(n) * time.Millisecond)
-			r := postgres.Record{Project: project, ReceivedAt: at, OccurredAt: at, Category: outcome.Error, Type: event.TypeError, Level: event.LevelError, Platform: "python",
-				Title: "doomed", Metadata: event.Metadata{Title: "doomed"}, Hashes: [][16]byte{md5.Sum([]byte("doomed"))}, UserKey: fmt.Sprintf("id:%d", n%1000),
-				Tags: []event.Pair{{Key: "n", Value: strconv.Itoa(n % 100)}}}
+			r := postgres.Record{Project: project, ReceivedAt: at, OccurredAt: at, Category: outcome.Error, Type: event.TypeError, Level: event.LevelError,
+				Hashes: [][16]byte{md5.Sum([]byte("doomed"))}, UserKey: fmt.Sprintf("id:%d", n%1000), Tags: []event.Pair{{Key: "n", Value: strconv.Itoa(n % 100)}}}
 			binary.BigEndian.PutUint64(r.ID[:], uint64(n)+1<<60)
-			r.Payload = fmt.Appendf(nil, `{"event_id":%q,"message":"doomed %d","extra":{"padding":%q}}`, r.ID.String(), n, padding)
+			set(n, &r)
 			records = append(records, r)
 		}
 		if _, err := st.RecordEvents(t.Context(), records); err != nil {

@@ -166,14 +166,18 @@ func (w *jobWork) deleteStep(ctx context.Context) error {
 		}
 	}
 	if w.state.Phase == 0 {
-		places, err := w.places(ctx, w.Args.Issues, w.chunk(deleteEvents))
+		before, done := w.state, w.Done
+		places, err := w.doomed(ctx)
+		if err == nil && len(places) > 0 {
+			err = w.purge(ctx, places, false)
+		}
 		if err != nil {
+			w.state, w.Done = before, done
+		}
+		if err != nil || len(places) > 0 {
 			return err
 		}
-		if len(places) > 0 {
-			return w.purge(ctx, places, false)
-		}
-		w.state.Phase = 1
+		w.state.Phase, w.state.Index = 1, 0
 	}
 	return w.commit(ctx, func(tx pgx.Tx) error {
 		for ; w.state.Index < len(issueTables); w.state.Index++ {
@@ -235,6 +239,16 @@ func (w *jobWork) places(ctx context.Context, issues []int64, limit int) ([]stor
 	rows, _ := w.st.db.Query(ctx, sqlPlacesOfIssues, pgx.StrictNamedArgs{"project": w.Project, "issues": issues, "limit": limit}) // Collect reports a failed Query
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[storedPlace])
 	return list, translate(err, "find events of project %d", w.Project)
+}
+
+// doomed are the next events to delete. It goes on behind those that are gone, which an index keeps until
+// it is cleaned; at the end it looks for what was left out all the same.
+func (w *jobWork) doomed(ctx context.Context) ([]storedPlace, error) {
+	places, err := w.walk(ctx, w.chunk(deleteEvents))
+	if err != nil || len(places) > 0 {
+		return places, err
+	}
+	return w.places(ctx, w.Args.Issues, w.chunk(deleteEvents))
 }
 
 const (

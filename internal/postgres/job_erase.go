@@ -21,7 +21,7 @@ const (
 	eraseDictionaries
 )
 
-const eraseWalk = 500 // events that one chunk looks at
+const eraseWalk = 500 // events that one chunk looks at, at most
 
 // eraseStep removes some of what is kept of a user. What was counted stays counted.
 func (w *jobWork) eraseStep(ctx context.Context) error {
@@ -53,7 +53,7 @@ func (w *jobWork) eraseStep(ctx context.Context) error {
 // eraseSome looks at the next events and purges those of the user.
 func (w *jobWork) eraseSome(ctx context.Context) error {
 	before := w.state
-	places, err := w.walk(ctx, eraseWalk)
+	places, err := w.walk(ctx, w.chunk(eraseWalk))
 	if err != nil {
 		return err
 	}

@@ -369,7 +369,7 @@ func (w *jobWork) unmergeStep(ctx context.Context) error {
 		short[i] = shortHash([16]byte(h))
 	}
 	rows, _ := w.st.db.Query(ctx, sqlPlacesOfHashes, pgx.StrictNamedArgs{"project": w.Project, "source": w.state.Source, "hashes": short,
-		"at": w.state.At, "event": [16]byte(w.state.Event), "limit": readEvents}) // Collect reports a failed Query
+		"at": w.state.At, "event": [16]byte(w.state.Event), "limit": w.chunk(readEvents)}) // Collect reports a failed Query
 	places, err := pgx.CollectRows(rows, pgx.RowToStructByPos[storedPlace])
 	if err != nil {
 		return translate(err, "find events of hashes")

@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/event"
 )
 
-// readEvents is how many events one chunk reads whole.
+// readEvents is how many events one chunk reads whole at most.
 const readEvents = 250
 
 // transfer is one event on its way to another issue.

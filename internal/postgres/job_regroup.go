@@ -39,7 +39,7 @@ func (w *jobWork) regroupStep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	places, err := w.walk(ctx, readEvents)
+	places, err := w.walk(ctx, w.chunk(readEvents))
 	if err != nil {
 		return err
 	}

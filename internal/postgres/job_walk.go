@@ -41,8 +41,12 @@ func (w *jobWork) walk(ctx context.Context, limit int) ([]storedPlace, error) {
 		// A count that takes too long is done without.
 		_ = w.st.db.QueryRow(ctx, sqlCountProject, pgx.StrictNamedArgs{"project": w.Project, "until": w.state.Until, "ids": ids}).Scan(&w.Total)
 	}
+	until := w.state.Until
+	if until.IsZero() {
+		until = time.Now().UTC().AddDate(1, 0, 0) // all there are
+	}
 	for {
-		args := pgx.StrictNamedArgs{"project": w.Project, "at": w.state.At, "event": [16]byte(w.state.Event), "until": w.state.Until, "limit": limit}
+		args := pgx.StrictNamedArgs{"project": w.Project, "at": w.state.At, "event": [16]byte(w.state.Event), "until": until, "limit": limit}
 		sql := sqlWalkProject
 		if len(w.Args.Issues) > 0 {
 			if w.state.Index == len(w.Args.Issues) {
@@ -166,28 +170,35 @@ func (w *jobWork) symbolicateStep(ctx context.Context) error {
 	if w.tools.Symbolicate == nil {
 		return fault.New(fault.Unavailable, "nothing here can map frames")
 	}
-	before := w.state
-	places, err := w.walk(ctx, readEvents)
-	if err != nil {
+	before, done := w.state, w.Done
+	again := func(err error) error {
+		w.state, w.Done = before, done
 		return err
+	}
+	places, err := w.walk(ctx, w.chunk(readEvents))
+	if err != nil {
+		return again(err)
 	}
 	if len(places) == 0 {
 		return w.commit(ctx, func(tx pgx.Tx) error { return w.finishSymbolicate(ctx, tx) })
 	}
 	events, err := w.decode(ctx, places)
 	if err != nil {
-		w.state = before
-		return err
+		return again(err)
 	}
 	fresh := make(map[blockKey]map[int16][]byte)
-	for i, ev := range events {
-		if ev == nil {
+	for i, began := 0, time.Now(); i < len(places); i++ {
+		if i > 0 && time.Since(began) > symbolicateTime { // the rest is for the next chunk
+			places = places[:i]
+			w.state.At, w.state.Event = places[i-1].ReceivedAt, places[i-1].Event.Bytes
+			break
+		}
+		if events[i] == nil {
 			continue
 		}
-		mapped, err := w.tools.Symbolicate(ctx, w.Project, ev)
+		mapped, err := w.tools.Symbolicate(ctx, w.Project, events[i])
 		if err != nil {
-			w.state = before
-			return err
+			return again(err)
 		}
 		if mapped != nil {
 			w.state.Block++
@@ -196,15 +207,18 @@ func (w *jobWork) symbolicateStep(ctx context.Context) error {
 	}
 	blocks, err := w.replacePayloads(ctx, fresh)
 	if err != nil {
-		w.state = before
-		return err
+		return again(err)
 	}
 	w.Done += int64(len(places))
-	if err = w.commit(ctx, func(tx pgx.Tx) error { return blocks.write(ctx, tx, w.Project) }); err != nil {
-		w.state = before
+	if err := w.commit(ctx, func(tx pgx.Tx) error { return blocks.write(ctx, tx, w.Project) }); err != nil {
+		return again(err)
 	}
-	return err
+	return nil
 }
+
+// symbolicateTime is how long one chunk maps frames at most: whatever an event takes, the job tells soon
+// how far it is, and stops soon when it is asked to.
+const symbolicateTime = 2 * time.Second
 
 func (w *jobWork) finishSymbolicate(ctx context.Context, tx pgx.Tx) error {
 	result := map[string]any{"events": w.Done, "changed": w.state.Block}

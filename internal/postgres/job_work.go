@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,7 +19,8 @@ import (
 )
 
 const (
-	jobLease    = time.Minute            // a worker that says nothing for this long is taken for dead
+	jobLease    = 20 * time.Second       // a worker that says nothing for this long is taken for dead
+	jobBeat     = jobLease / 4           // how often a worker says that it is alive, however long a chunk takes
 	jobWait     = 200 * time.Millisecond // before a job that waits for others looks again
 	jobPauseMax = 500 * time.Millisecond // between two chunks
 	jobFailures = 20                     // chunks that may fail in a row, over about an hour
@@ -66,6 +70,9 @@ const (
 			finished_at = case when @status::smallint >= 2 then now() end, leased_until = now() + @lease::interval
 		where project_id = @project and id = @id and fence = @fence and status = 1 returning cancel`
 
+	sqlHoldJob = `
+		update jobs set leased_until = now() + @lease::interval where project_id = @project and id = @id and fence = @fence and status = 1`
+
 	sqlReleaseJob = `
 		update jobs set turn_at = now(), leased_until = now() + @wait::interval
 		where project_id = @project and id = @id and fence = @fence and status = 1`
@@ -83,6 +90,7 @@ func (st *Store) WorkJob(ctx context.Context, tools *JobTools, budget time.Durat
 	if err != nil || w == nil {
 		return false, err
 	}
+	defer w.hold(ctx)()
 	until := time.Now().Add(budget)
 	for w.Status == job.Running && !w.wait {
 		began := time.Now()
@@ -92,6 +100,29 @@ func (st *Store) WorkJob(ctx context.Context, tools *JobTools, budget time.Durat
 		sleep(ctx, w.pause(time.Since(began)))
 	}
 	return !w.wait, w.release(ctx, err)
+}
+
+// hold keeps the job in this worker's hands for as long as it lives, until the function that it returns
+// is called.
+func (w *jobWork) hold(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	named, ended := pgx.StrictNamedArgs{"project": w.Project, "id": w.ID, "fence": w.fence, "lease": jobLease}, make(chan struct{})
+	go func() {
+		defer close(ended)
+		for tick := time.NewTicker(jobBeat); ; {
+			select {
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			case <-tick.C:
+				_, _ = w.st.db.Exec(ctx, sqlHoldJob, named) // the next beat, or the next chunk, says it again
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // pause is how long others go ahead after a chunk: most of the time is theirs, but for an update,
@@ -127,7 +158,14 @@ func (st *Store) claimJob(ctx context.Context, tools *JobTools) (*jobWork, error
 	return w, translate(err, "take a job")
 }
 
-func (w *jobWork) step(ctx context.Context) error {
+// step does one chunk. A panic, which is a defect of ours, is a failure of the job and not of the worker.
+func (w *jobWork) step(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.ErrorContext(ctx, "a chunk of a job panicked", "err", fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "project", w.Project, "job", w.ID, "kind", string(w.Kind))
+			err = fault.New(fault.Internal, "a defect kept a part of the job from being done")
+		}
+	}()
 	if w.Cancel && w.Kind.Cancellable() {
 		return w.cancelled(ctx)
 	}

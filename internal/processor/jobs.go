@@ -2,9 +2,13 @@ package processor
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/app"
+	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
@@ -18,17 +22,32 @@ const (
 // work does chunks of jobs, whose turn it is. What a worker leaves undone when it dies, another
 // takes up from the last chunk.
 func (s *Service) work(ctx context.Context) error {
-	tools := &postgres.JobTools{Put: s.blobs.Put, Delete: s.blobs.Delete, Symbolicate: s.symbols.Again}
+	tools := &postgres.JobTools{Put: s.blobs.Put, Delete: s.blobs.Delete, Symbolicate: s.again}
 	for ctx.Err() == nil {
 		worked, err := s.store.WorkJob(ctx, tools, jobTurn)
-		if err != nil {
+		switch {
+		case err != nil && !worked:
 			return err
+		case err != nil: // of one job, which waits longer each time; the others go on
+			slog.ErrorContext(ctx, "a part of a job failed", "err", err)
 		}
 		if !worked {
 			app.Sleep(ctx, jobPause)
 		}
 	}
 	return nil
+}
+
+// again maps the frames of one event anew. One that makes that panic, which is a defect of ours, stays as
+// it is and does not keep a job from the others.
+func (s *Service) again(ctx context.Context, project int64, ev *event.Event) (mapped *event.Event, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.ErrorContext(ctx, "mapping the frames of an event panicked", "err", fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "project", project, "event_id", ev.ID.String())
+			mapped, err = nil, nil
+		}
+	}()
+	return s.symbols.Again(ctx, project, ev)
 }
 
 // expire removes the events that projects keep for shorter than the installation does.
