@@ -17,14 +17,14 @@ const root = "github.com/tocsin-dev/tocsin/"
 // The layers, lowest first. A package imports what its row lists; "rows above" of CONTRIBUTING.md
 // are the named groups. Every package may import fault.
 var (
-	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal", "sourcemap", "debugfile", "proguard"}
+	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal", "sourcemap", "unwind", "debugfile", "proguard"}
 	concepts = []string{"project", "account", "event", "filter", "scrub", "artifact", "grouping", "ownership", "issue", "release", "monitor", "alert", "job"}
 	adapters = []string{"bus", "postgres", "blob", "spool", "disk", "outbound", "geo", "symbolicator", "delivery/...", "embedded/..."}
 	plumbing = []string{"app", "httpx", "telemetry", "bindings", "symbol"}
 
 	allowed = map[string][]string{
 		"fault": {}, "dsn": {}, "envelope": {"outcome"}, "outcome": {}, "quota": {"outcome"}, "search": {}, "seal": {}, "minidump": {}, "unreal": {},
-		"sourcemap": {}, "debugfile": {}, "proguard": {},
+		"sourcemap": {}, "unwind": {}, "debugfile": {"unwind"}, "proguard": {},
 		"project": {"dsn", "quota"}, "account": {"project"}, "event": {}, "filter": {"event"}, "scrub": {"event"},
 		"job":      {"issue"},
 		"artifact": {"event", "sourcemap"}, "grouping": {"event"}, "ownership": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},

@@ -18,6 +18,7 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
@@ -200,9 +201,15 @@ func readELF(r io.ReaderAt, name string) ([]Info, error) {
 	case f.Type == elf.ET_DYN && f.Section(".interp") == nil:
 		info.Kind = "lib"
 	}
-	for section, feature := range map[string]string{".symtab": "symtab", ".debug_info": "debug", ".eh_frame": "unwind"} {
-		if s := f.Section(section); s != nil && s.Type != elf.SHT_NOBITS && s.Size > 0 {
-			info.Features = append(info.Features, feature)
+	for _, feature := range []struct {
+		name     string
+		sections []string
+	}{{"symtab", []string{".symtab"}}, {"debug", []string{".debug_info"}}, {"unwind", unwindSections}} {
+		if slices.ContainsFunc(feature.sections, func(name string) bool {
+			s := f.Section(name)
+			return s != nil && s.Type != elf.SHT_NOBITS && s.Size > 0
+		}) {
+			info.Features = append(info.Features, feature.name)
 		}
 	}
 	return []Info{info}, nil

@@ -18,16 +18,7 @@ func (b *builder) readELF(r io.ReaderAt, most int64) error {
 	if err != nil {
 		return fault.New(fault.Invalid, "the ELF file is damaged")
 	}
-	base := ^uint64(0)
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_LOAD {
-			base = min(base, p.Vaddr&^0xfff)
-		}
-	}
-	if base == ^uint64(0) {
-		base = 0
-	}
-	debug := int64(0)
+	base, debug := elfBase(f), int64(0)
 	for _, s := range f.Sections {
 		if strings.HasPrefix(s.Name, ".debug_") || strings.HasPrefix(s.Name, ".zdebug_") {
 			debug += int64(min(s.Size, 1<<40))

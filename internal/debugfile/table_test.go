@@ -14,6 +14,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/debugfile"
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/unwind"
 )
 
 const shopSymbols = `MODULE Linux x86_64 D3096ED481217FD4C16B29CD9BC208BA0 shop
@@ -133,6 +134,10 @@ func TestARealProgramNamesFunctionsAndLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	walk, err := debugfile.ReadUnwind(bytes.NewReader(b), int64(len(b)), 64<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := 0
 	for _, s := range symbols {
 		if s.Name != "main.pay" && s.Name != "main.main" {
@@ -140,6 +145,10 @@ func TestARealProgramNamesFunctionsAndLines(t *testing.T) {
 		}
 		seen++
 		base := uint64(0x400000)
+		caller, ok := walk.Caller(s.Value-base, unwind.Registers{"rsp": 0x8000}, func(address uint64) (uint64, bool) { return 0x7777, address == 0x8000 })
+		if !ok || caller["rip"] != 0x7777 || caller["rsp"] != 0x8008 {
+			t.Errorf("the caller of %s: %v", s.Name, caller)
+		}
 		for _, address := range []uint64{s.Value - base, s.Value - base + s.Size - 1} {
 			found := table.Find(address)
 			if len(found) != 1 {
@@ -156,6 +165,9 @@ func TestARealProgramNamesFunctionsAndLines(t *testing.T) {
 	}
 	for _, cut := range []int{64, 1000, len(b) / 2} { // a file that was cut off is an error or a table, never a panic
 		if _, err := debugfile.ReadTable(bytes.NewReader(b[:cut]), int64(cut), "", 64<<20); err != nil && fault.KindOf(err) == fault.Internal {
+			t.Errorf("cut at %d: %v", cut, err)
+		}
+		if _, err := debugfile.ReadUnwind(bytes.NewReader(b[:cut]), int64(cut), 64<<20); err != nil && fault.KindOf(err) == fault.Internal {
 			t.Errorf("cut at %d: %v", cut, err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -15,7 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf16"
+
+	"github.com/tocsin-dev/tocsin/internal/testkit/crashdump"
 )
 
 const tillSource = `package main
@@ -63,56 +63,18 @@ func buildTill(t *testing.T) (file string, functions map[string]uint64) {
 }
 
 // tillDump is what a crash reporter writes of a program whose stack has the given return addresses,
-// the address of the crash first. Its program is loaded at base.
+// the address of the crash first, by frame pointers. Its program is loaded at base.
 func tillDump(base uint64, calls []uint64) []byte {
-	le := binary.LittleEndian
-	const head, stackStart = 32 + 4*12, 0x7ffc00000000
-	parts := []byte{} // behind the head
-	at := func() uint32 { return uint32(head + len(parts)) }
-	name := at()
-	parts = le.AppendUint32(parts, uint32(2*len("/opt/shop/till")))
-	for _, u := range utf16.Encode([]rune("/opt/shop/till")) {
-		parts = le.AppendUint16(parts, u)
-	}
 	id, _ := hex.DecodeString(tillBuild)
-	view := at()
-	parts = append(append(parts, "LEpB"...), id...)
-	context := at()
-	registers := make([]byte, 1232)
-	le.PutUint64(registers[248:], base+calls[0]) // rip
-	le.PutUint64(registers[152:], stackStart)    // rsp
-	le.PutUint64(registers[160:], stackStart)    // rbp
-	parts = append(parts, registers...)
-	stack := at()
+	c := crashdump.Crash{Program: "/opt/shop/till", Build: id, Base: base, RIP: base + calls[0], RSP: crashdump.StackStart, RBP: crashdump.StackStart}
 	for i, call := range calls[1:] {
-		next := uint64(stackStart + 16*(i+1))
+		next := uint64(crashdump.StackStart + 16*(i+1))
 		if i == len(calls)-2 {
 			next = 0
 		}
-		parts = le.AppendUint64(le.AppendUint64(parts, next), base+call)
+		c.Stack = append(c.Stack, next, base+call)
 	}
-	var streams []byte
-	count := uint32(0)
-	stream := func(kind uint32, body []byte) {
-		streams = le.AppendUint32(le.AppendUint32(le.AppendUint32(streams, kind), uint32(len(body))), at())
-		parts, count = append(parts, body...), count+1
-	}
-	thread := le.AppendUint32(le.AppendUint32(nil, 1), 7)
-	thread = le.AppendUint64(append(thread, make([]byte, 20)...), stackStart)
-	thread = le.AppendUint32(le.AppendUint32(thread, uint32(16*(len(calls)-1))), stack)
-	thread = le.AppendUint32(le.AppendUint32(thread, uint32(len(registers))), context)
-	stream(3, thread)
-	module := le.AppendUint32(le.AppendUint64(le.AppendUint32(nil, 1), base), 8<<20)
-	module = le.AppendUint32(le.AppendUint64(module, 0), name)
-	module = append(module, make([]byte, 52)...)
-	module = le.AppendUint32(le.AppendUint32(module, uint32(4+len(id))), view)
-	stream(4, append(module, make([]byte, 4+108-len(module))...))
-	crash := le.AppendUint32(le.AppendUint32(le.AppendUint32(le.AppendUint32(nil, 7), 0), 8), 1)
-	stream(6, append(crash, make([]byte, 168-len(crash))...))
-	system := append(le.AppendUint16(nil, 9), make([]byte, 18)...)
-	stream(7, append(le.AppendUint32(system, 0x8201), make([]byte, 32)...))
-	out := le.AppendUint32(le.AppendUint32([]byte("MDMP\x93\xa7\x00\x00"), count), 32)
-	return append(append(append(out, make([]byte, 16)...), streams...), parts...)
+	return c.Minidump()
 }
 
 // nativeFrame is a frame as the API shows it.

@@ -1,6 +1,6 @@
 // Package minidump reads a crash out of the streams of a minidump: what was raised, in which thread,
 // on which system, which modules were loaded, and the calls on the stack of each thread, as far as
-// frame pointers and what looks like return addresses lead. It knows no symbols.
+// call frame information, frame pointers and what looks like return addresses lead. It knows no symbols.
 //
 // Rule: https://learn.microsoft.com/windows/win32/api/minidumpapiset/ and
 // google/breakpad src/google_breakpad/common/minidump_format.h
@@ -65,9 +65,19 @@ const (
 	streamSystem    = 7
 )
 
+// Unwinder computes the registers of a caller from those that are known of the function at an address
+// relative to a module, an index in Modules; memory reads the stack. Registers have the names of
+// Thread.Registers. It is false where nothing is known of that code; the program counter is 0 when the
+// function has no caller.
+type Unwinder func(module int, address uint64, registers map[string]uint64, memory func(address uint64) (uint64, bool)) (caller map[string]uint64, ok bool)
+
 // Parse reads a dump. Streams that are damaged are left out; only what does not begin like a dump
 // is an error. It takes time and memory bounded by constants, however large the dump claims to be.
-func Parse(data []byte) (*Dump, error) {
+func Parse(data []byte) (*Dump, error) { return Walk(data, nil) }
+
+// Walk does what Parse does, and goes from call to call by what unwinder makes of the modules that are
+// named, where it knows. It gets the list of modules first.
+func Walk(data []byte, unwinder func([]Module) Unwinder) (*Dump, error) {
 	if !Has(data) {
 		return nil, errMagic
 	}
@@ -100,7 +110,11 @@ func Parse(data []byte) (*Dump, error) {
 			d.system(out, rva, size)
 		}
 	}
-	d.listThreads(out, threads)
+	var u Unwinder
+	if unwinder != nil {
+		u = unwinder(out.Modules)
+	}
+	d.listThreads(out, threads, u)
 	return out, nil
 }
 

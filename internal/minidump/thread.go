@@ -23,6 +23,7 @@ type Trust string
 // The kinds of trust, most certain first.
 const (
 	TrustContext Trust = "context" // the registers of the thread name it
+	TrustCFI     Trust = "cfi"     // the call frame information of its file leads to it
 	TrustFP      Trust = "fp"      // the chain of frame pointers leads to it
 	TrustScan    Trust = "scan"    // an address on the stack looks like a return address; it may be left over
 )
@@ -171,13 +172,13 @@ func (s *stacks) readMaps(text []byte) {
 }
 
 // listThreads walks the stacks of the threads, that of the crashed one first.
-func (d *reader) listThreads(out *Dump, s *stacks) {
+func (d *reader) listThreads(out *Dump, s *stacks, u Unwinder) {
 	slices.SortFunc(s.memory, func(a, b region) int { return cmp.Compare(a.start, b.start) })
 	slices.SortFunc(s.executable, func(a, b span) int { return cmp.Compare(a.start, b.start) })
 	slices.SortStableFunc(s.threads, func(a, b rawThread) int {
 		return cmp.Compare(order(out.Crashed && a.id == out.Thread), order(out.Crashed && b.id == out.Thread))
 	})
-	w := newWalker(d, out, s)
+	w := newWalker(d, out, s, u)
 	for _, raw := range s.threads {
 		t := Thread{ID: raw.id, Name: s.names[raw.id]}
 		context := raw.context

@@ -21,14 +21,21 @@ type layout struct {
 	fp, lr    uint64 // 0: there is none, or no chain of them is kept
 	size      uint64
 	registers map[string]uint64
+	names     names
 }
 
+// names are what the registers are called that a walk keeps.
+type names struct{ pc, sp, fp string }
+
 var layouts = map[string]layout{
-	"x86": {4, 184, 196, 180, 0, 204, map[string]uint64{"edi": 156, "esi": 160, "ebx": 164, "edx": 168, "ecx": 172, "eax": 176, "ebp": 180, "eip": 184, "esp": 196}},
+	"x86": {4, 184, 196, 180, 0, 204, map[string]uint64{"edi": 156, "esi": 160, "ebx": 164, "edx": 168, "ecx": 172, "eax": 176, "ebp": 180, "eip": 184, "esp": 196}, names{"eip", "esp", "ebp"}},
 	"x86_64": {8, 248, 152, 160, 0, 256, map[string]uint64{"rax": 120, "rcx": 128, "rdx": 136, "rbx": 144, "rsp": 152, "rbp": 160, "rsi": 168, "rdi": 176,
-		"r8": 184, "r9": 192, "r10": 200, "r11": 208, "r12": 216, "r13": 224, "r14": 232, "r15": 240, "rip": 248}},
-	"arm":   {4, 64, 56, 0, 60, 72, map[string]uint64{"r0": 4, "r1": 8, "r2": 12, "r3": 16, "r4": 20, "r5": 24, "r6": 28, "r7": 32, "r8": 36, "r9": 40, "r10": 44, "r11": 48, "r12": 52, "sp": 56, "lr": 60, "pc": 64}},
-	"arm64": {8, 264, 256, 240, 248, 272, map[string]uint64{"x0": 8, "x1": 16, "x2": 24, "x3": 32, "x4": 40, "x5": 48, "x6": 56, "x7": 64, "x8": 72, "fp": 240, "lr": 248, "sp": 256, "pc": 264}},
+		"r8": 184, "r9": 192, "r10": 200, "r11": 208, "r12": 216, "r13": 224, "r14": 232, "r15": 240, "rip": 248}, names{"rip", "rsp", "rbp"}},
+	"arm": {4, 64, 56, 0, 60, 72, map[string]uint64{"r0": 4, "r1": 8, "r2": 12, "r3": 16, "r4": 20, "r5": 24, "r6": 28, "r7": 32, "r8": 36, "r9": 40, "r10": 44, "r11": 48,
+		"r12": 52, "sp": 56, "lr": 60, "pc": 64}, names{"pc", "sp", ""}},
+	"arm64": {8, 264, 256, 240, 248, 272, map[string]uint64{"x0": 8, "x1": 16, "x2": 24, "x3": 32, "x4": 40, "x5": 48, "x6": 56, "x7": 64, "x8": 72, "x9": 80, "x10": 88,
+		"x11": 96, "x12": 104, "x13": 112, "x14": 120, "x15": 128, "x16": 136, "x17": 144, "x18": 152, "x19": 160, "x20": 168, "x21": 176, "x22": 184, "x23": 192, "x24": 200,
+		"x25": 208, "x26": 216, "x27": 224, "x28": 232, "fp": 240, "lr": 248, "sp": 256, "pc": 264}, names{"pc", "sp", "fp"}},
 }
 
 // walker finds the calls on the stacks of one dump, within a number of words in all.
@@ -40,10 +47,26 @@ type walker struct {
 	layout  layout
 	known   bool // the processor is
 	words   int
+	unwind  Unwinder
 }
 
-func newWalker(d *reader, out *Dump, s *stacks) *walker {
-	w := &walker{d: d, s: s, list: out.Modules, words: maxWords}
+// cursor is how far a walk is: at a call of which these registers are known.
+type cursor struct {
+	sp, fp  uint64
+	known   map[string]uint64
+	returns bool // the call is one that another returns to
+}
+
+// only forgets all registers but those that every walk keeps.
+func (c *cursor) only(l *layout, pc uint64) {
+	c.known, c.returns = map[string]uint64{l.names.pc: pc, l.names.sp: c.sp}, true
+	if c.fp != 0 {
+		c.known[l.names.fp] = c.fp
+	}
+}
+
+func newWalker(d *reader, out *Dump, s *stacks, u Unwinder) *walker {
+	w := &walker{d: d, s: s, list: out.Modules, words: maxWords, unwind: u}
 	w.layout, w.known = layouts[out.CPU]
 	for i := range w.list {
 		w.modules = append(w.modules, i)
@@ -131,34 +154,34 @@ func (w *walker) walk(context uint64, stack region) (map[string]string, []Frame)
 		return nil, nil
 	}
 	registers := make(map[string]string, len(l.registers))
+	c := cursor{known: make(map[string]uint64, len(l.registers))}
 	for name, offset := range l.registers {
-		registers[name] = hexadecimal(w.register(context, offset))
+		c.known[name] = w.register(context, offset)
+		registers[name] = hexadecimal(c.known[name])
 	}
-	pc, sp, fp := w.register(context, l.pc), w.register(context, l.sp), uint64(0)
-	if l.fp != 0 {
-		fp = w.register(context, l.fp)
+	pc := w.register(context, l.pc)
+	if c.sp = w.register(context, l.sp); l.fp != 0 {
+		c.fp = w.register(context, l.fp)
 	}
 	frames := []Frame{{pc, w.module(pc), TrustContext}}
-	if _, ok := w.returns(pc); !ok && l.lr != 0 { // a call through a bad pointer: its caller is known
-		if lr := w.clean(w.register(context, l.lr)); lr != 0 {
-			if m, ok := w.returns(lr); ok {
-				frames = append(frames, Frame{lr, m, TrustContext})
-			}
-		}
+	if caller, ok := w.badCall(stack, context, pc, &c); ok {
+		frames = append(frames, caller)
 	}
 	for scanned := 0; len(frames) < maxStackFrames; {
-		next, ok := w.chain(stack, &sp, &fp)
-		ended := ok && fp == 0 // the outermost call has no frame pointer to keep
+		last := frames[len(frames)-1]
+		next, ended, ok := w.step(stack, &c, last)
 		if !ok && scanned < maxScanned {
 			scanned++
-			next, ok = w.scan(stack, &sp, &fp)
+			next, ok = w.scan(stack, &c)
 		}
-		if !ok {
+		if !ok || next == (Frame{}) {
 			break
 		}
-		if last := frames[len(frames)-1]; next.Address == last.Address && last.Trust == TrustContext && len(frames) == 2 {
+		switch {
+		case next.Trust == TrustCFI:
+		case next.Address == last.Address && last.Trust == TrustContext && len(frames) == 2:
 			continue // the link register's copy on the stack
-		} else if next.Address == last.Address && next.Trust == TrustScan {
+		case next.Address == last.Address && next.Trust == TrustScan:
 			continue // the word that the chain went over
 		}
 		if frames = append(frames, next); ended {
@@ -168,27 +191,89 @@ func (w *walker) walk(context uint64, stack region) (map[string]string, []Frame)
 	return registers, frames
 }
 
-// chain follows the frame pointer: at it is the caller's, and behind that the return address.
-func (w *walker) chain(stack region, sp, fp *uint64) (Frame, bool) {
-	word := w.layout.word
-	if *fp == 0 || *fp%word != 0 || *fp < *sp {
+// badCall is the caller of a function through a bad pointer, which nothing else leads out of: it is where
+// the call has just put it.
+func (w *walker) badCall(stack region, context, pc uint64, c *cursor) (Frame, bool) {
+	l := &w.layout
+	if _, ok := w.returns(pc); ok {
 		return Frame{}, false
 	}
-	caller, ok1 := w.read(stack, *fp)
-	address, ok2 := w.read(stack, *fp+word)
+	caller, trust, up := w.clean(w.register(context, l.lr)), TrustContext, uint64(0)
+	if l.lr == 0 {
+		caller, _ = w.read(stack, c.sp) // 0 when it cannot be read
+		trust, up = TrustScan, l.word
+	}
+	m, ok := w.returns(caller)
+	if caller == 0 || !ok {
+		return Frame{}, false
+	}
+	c.sp += up
+	c.known[l.names.pc], c.known[l.names.sp], c.returns = caller, c.sp, true
+	return Frame{caller, m, trust}, true
+}
+
+// step goes to the caller by call frame information, else by the frame pointer. ended says that it is the
+// outermost call; no frame, that the last one was.
+func (w *walker) step(stack region, c *cursor, last Frame) (next Frame, ended, ok bool) {
+	if next, ok = w.unwound(stack, c, last); ok {
+		return next, false, true
+	}
+	next, ok = w.chain(stack, c)
+	return next, ok && c.fp == 0, ok // the outermost call has no frame pointer to keep
+}
+
+// unwound asks the unwinder for the caller, and believes it when that is up the stack and in code.
+func (w *walker) unwound(stack region, c *cursor, last Frame) (Frame, bool) {
+	if w.unwind == nil || last.Module < 0 {
+		return Frame{}, false
+	}
+	address := last.Address - w.list[last.Module].Base
+	if c.returns && address > 0 { // the call is before where it returns to
+		address--
+	}
+	caller, ok := w.unwind(last.Module, address, c.known, func(address uint64) (uint64, bool) { return w.read(stack, address) })
+	if !ok {
+		return Frame{}, false
+	}
+	l := &w.layout
+	pc, sp := w.clean(caller[l.names.pc]), caller[l.names.sp]
+	if pc == 0 {
+		return Frame{}, true
+	}
+	m, ok := w.returns(pc)
+	if up := sp > c.sp || sp == c.sp && !c.returns; !ok || !up || sp < stack.start || sp-stack.start > stack.size {
+		return Frame{}, false
+	}
+	caller[l.names.pc] = pc
+	*c = cursor{sp: sp, known: caller, returns: true}
+	if l.fp != 0 {
+		c.fp = caller[l.names.fp]
+	}
+	return Frame{pc, m, TrustCFI}, true
+}
+
+// chain follows the frame pointer: at it is the caller's, and behind that the return address.
+func (w *walker) chain(stack region, c *cursor) (Frame, bool) {
+	word := w.layout.word
+	if c.fp == 0 || c.fp%word != 0 || c.fp < c.sp {
+		return Frame{}, false
+	}
+	caller, ok1 := w.read(stack, c.fp)
+	address, ok2 := w.read(stack, c.fp+word)
 	address = w.clean(address)
 	m, ok := w.returns(address)
-	if !ok1 || !ok2 || !ok || caller != 0 && caller <= *fp {
+	if !ok1 || !ok2 || !ok || caller != 0 && caller <= c.fp {
 		return Frame{}, false
 	}
-	*sp, *fp = *fp+2*word, caller
+	c.sp, c.fp = c.fp+2*word, caller
+	c.only(&w.layout, address)
 	return Frame{address, m, TrustFP}, true
 }
 
 // scan looks up the stack for something that can be a return address.
-func (w *walker) scan(stack region, sp, fp *uint64) (Frame, bool) {
+func (w *walker) scan(stack region, c *cursor) (Frame, bool) {
 	word := w.layout.word
-	at := (*sp + word - 1) / word * word
+	at := (c.sp + word - 1) / word * word
 	for range maxScanWords {
 		value, ok := w.read(stack, at)
 		if !ok {
@@ -198,10 +283,11 @@ func (w *walker) scan(stack region, sp, fp *uint64) (Frame, bool) {
 		if m, ok := w.returns(value); ok {
 			// Below a return address is the caller's frame pointer, where code keeps one.
 			below, known := w.read(stack, at-word)
-			if *fp = 0; known && w.layout.fp != 0 && below > at && below-stack.start < stack.size {
-				*fp = below
+			if c.fp = 0; known && w.layout.fp != 0 && below > at && below-stack.start < stack.size {
+				c.fp = below
 			}
-			*sp = at + word
+			c.sp = at + word
+			c.only(&w.layout, value)
 			return Frame{value, m, TrustScan}, true
 		}
 		at += word

@@ -142,3 +142,54 @@ func TestOnlyCodeIsScannedFor(t *testing.T) {
 		}
 	}
 }
+
+// TestStacksAreWalkedByWhatTheirFilesSay wants the callers that an unwinder leads to, over words that only
+// look like return addresses, until it knows no further or says that there is no caller.
+func TestStacksAreWalkedByWhatTheirFilesSay(t *testing.T) {
+	t.Parallel()
+	m := machines["x86_64"]
+	at := func(n uint64) uint64 { return stackStart + 8*n }
+	stack := []uint64{imageBase + 0x900, imageBase + 0x200, imageBase + 0x901, 7, imageBase + 0x300, imageBase + 0x902, imageBase + 0x400}
+	sizes := map[uint64]uint64{0x100: 16, 0x1ff: 24, 0x2ff: 16} // of the frames of functions, by address
+	for name, c := range map[string]struct {
+		first uint64 // what the rules say of 0x3ff
+		want  []string
+	}{
+		"a first function":   {1, []string{"context till+0x100", "cfi till+0x200", "cfi till+0x300", "cfi till+0x400"}},
+		"rules that go down": {0, []string{"context till+0x100", "cfi till+0x200", "cfi till+0x300", "cfi till+0x400"}},
+	} {
+		dump := threaded("x86_64", map[uint64]uint64{m.pc: imageBase + 0x100, m.sp: at(0), m.fp: 3, 144: 42}, stack)
+		d, err := minidump.Walk(dump, func(modules []minidump.Module) minidump.Unwinder {
+			return func(module int, address uint64, known map[string]uint64, memory func(uint64) (uint64, bool)) (map[string]uint64, bool) {
+				if modules[module].Name != "till" || known["rbx"] != 42 {
+					t.Errorf("%s: asked about %s with %v", name, modules[module].Name, known)
+				}
+				if address == 0x3ff {
+					return map[string]uint64{"rip": (1 - c.first) * (imageBase + 0x100), "rsp": known["rsp"] - 8, "rbx": 42}, true
+				}
+				size, ok := sizes[address]
+				pc, read := memory(known["rsp"] + size - 8)
+				return map[string]uint64{"rip": pc, "rsp": known["rsp"] + size, "rbx": known["rbx"]}, ok && read
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range d.Crashing().Frames {
+			got = append(got, fmt.Sprintf("%s %s+%#x", f.Trust, d.Modules[f.Module].Name, f.Address-d.Modules[f.Module].Base))
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	// Without rules the same stack has calls that never were.
+	if got := walked(t, "x86_64", map[uint64]uint64{m.pc: imageBase + 0x100, m.sp: at(0), m.fp: 3}, stack); len(got) != 7 {
+		t.Errorf("scanned: %v", got)
+	}
+	// The caller of a call through a bad pointer is on top of the stack, whatever the frame pointer says.
+	got := walked(t, "x86_64", map[uint64]uint64{m.pc: 0, m.sp: at(1), m.fp: at(3)}, []uint64{imageBase + 0x900, imageBase + 0x200, 5, 0, imageBase + 0x300})
+	if diff := cmp.Diff([]string{"context 0x0", "scan till+0x200", "fp till+0x300"}, got); diff != "" {
+		t.Errorf("a call through a bad pointer (-want +got):\n%s", diff)
+	}
+}

@@ -72,6 +72,7 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 		}
 		s.geo = places.Lookup
 	}
+	s.symbols.ReadDumps(k.Blobs)
 	if err := s.askSymbolicator(k, cfg); err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func (s *Service) askSymbolicator(k *app.Kit, cfg Config) error {
 	}
 	client, err := symbolicator.New(outside, cfg.SymbolicatorURL, sources)
 	if err == nil {
-		s.symbols.AskOutside(client, k.Blobs)
+		s.symbols.AskOutside(client)
 	}
 	return err
 }

@@ -22,6 +22,7 @@ func (s *Service) Again(ctx context.Context, project int64, ev *event.Event) (*e
 	had, before := resolved(ev), ev.AppendJSON(nil)
 	fresh := AsCame(ev)
 	fresh.Errors = withoutOwn(ev.Errors)
+	anew := s.unwindDump(ctx, fresh, revision) && !isWalked(ev.Exceptions[0].Stacktrace) // which leaves out what was no call
 	s.walkDump(ctx, fresh)
 	s.Apply(ctx, fresh, revision)
 	for _, e := range fresh.Errors {
@@ -29,7 +30,7 @@ func (s *Service) Again(ctx context.Context, project int64, ev *event.Event) (*e
 			return nil, fault.New(fault.Unavailable, "what was uploaded could not be read now")
 		}
 	}
-	if resolved(fresh) < had || bytes.Equal(before, fresh.AppendJSON(nil)) {
+	if resolved(fresh) < had && !anew || bytes.Equal(before, fresh.AppendJSON(nil)) {
 		return nil, nil
 	}
 	return fresh, nil

@@ -6,18 +6,19 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/event"
 )
 
-// AsCame is a copy of an event with the stack traces as they came, before any frame was resolved here.
+// AsCame is a copy of an event with the stack traces as they came, before any frame was resolved or found
+// here.
 func AsCame(ev *event.Event) *event.Event {
 	out := *ev
 	out.Exceptions = append([]event.Exception(nil), ev.Exceptions...)
 	for i := range out.Exceptions {
-		if x := &out.Exceptions[i]; x.RawStacktrace != nil && resolvedIn(x.Stacktrace) > 0 {
+		if x := &out.Exceptions[i]; x.RawStacktrace != nil && (resolvedIn(x.Stacktrace) > 0 || isWalked(x.Stacktrace)) {
 			x.Stacktrace, x.RawStacktrace = x.RawStacktrace, nil
 		}
 	}
 	out.Threads = append([]event.Thread(nil), ev.Threads...)
 	for i := range out.Threads {
-		if t := &out.Threads[i]; t.RawStacktrace != nil && resolvedIn(t.Stacktrace) > 0 {
+		if t := &out.Threads[i]; t.RawStacktrace != nil && (resolvedIn(t.Stacktrace) > 0 || isWalked(t.Stacktrace)) {
 			t.Stacktrace, t.RawStacktrace = t.RawStacktrace, nil
 		}
 	}

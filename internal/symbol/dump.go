@@ -12,13 +12,13 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/symbolicator"
 )
 
-// maxDump bounds the minidumps that are sent to the external program.
+// maxDump bounds the minidumps that are read, and sent to the external program.
 const maxDump = 64 << 20
 
 // walkDump lets the external program walk the stacks of an event's minidump, which knows how to
 // unwind where frame pointers do not lead. When it cannot, the event gets a note and keeps its stacks.
 func (s *Service) walkDump(ctx context.Context, ev *event.Event) {
-	if s.outside == nil || len(ev.Exceptions) == 0 || ev.Exceptions[0].Mechanism == nil || ev.Exceptions[0].Mechanism.Type != "minidump" {
+	if s.outside == nil || !isDump(ev) {
 		return
 	}
 	dump, err := s.dumpOf(ctx, ev)
@@ -82,7 +82,7 @@ func (s *Service) dumpOf(ctx context.Context, ev *event.Event) ([]byte, error) {
 	case err != nil:
 		return nil, fault.Wrap(err, fault.Unavailable, "the minidump cannot be read now")
 	case len(dump) > maxDump:
-		return nil, fault.New(fault.TooLarge, "the minidump has more than the %d MiB that are sent", maxDump>>20)
+		return nil, fault.New(fault.TooLarge, "the minidump has more than the %d MiB that are read", maxDump>>20)
 	}
 	return dump, nil
 }

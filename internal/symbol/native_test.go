@@ -19,14 +19,14 @@ const tillID = "33221100-5544-7766-8899-aabbccddeeff"
 const tillSymbols = "MODULE Linux x86_64 33221100554477668899AABBCCDDEEFF0 till\nFILE 0 /src/till/pay.cc\nFUNC 1000 20 0 _Z3payi\n1000 10 12 0\n1010 10 13 0\nFUNC 2000 100 0 main\n2000 100 40 0\n"
 
 // keepDebugFile makes a debug file that of project 1.
-func (w *world) keepDebugFile(id, format string, data []byte) {
+func (w *world) keepDebugFile(id, format string, data []byte, features ...string) {
 	w.tb.Helper()
 	key, err := w.files.Put(w.tb.Context(), 1, time.Now(), data)
 	if err != nil {
 		w.tb.Fatal(err)
 	}
 	sum := sha1.Sum(data)
-	f := &postgres.DebugFile{Project: 1, SHA1: sum[:], DebugID: id, Format: format, Kind: "dbg", CPU: "x86_64", ObjectName: "till", Features: []string{"symtab"}, Size: int64(len(data)), Blob: key}
+	f := &postgres.DebugFile{Project: 1, SHA1: sum[:], DebugID: id, Format: format, Kind: "dbg", CPU: "x86_64", ObjectName: "till", Features: append([]string{"symtab"}, features...), Size: int64(len(data)), Blob: key}
 	if err := w.store.KeepDebugFile(w.tb.Context(), f, func(string) bool { return true }); err != nil {
 		w.tb.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/tocsin-dev/tocsin/internal/blob"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/symbolicator"
@@ -16,11 +15,9 @@ import (
 const typeOutside = "native_symbolicator_failed"
 
 // AskOutside lets native frames that no uploaded file names be named by an external program, which
-// also walks the stacks of minidumps, whose files are in dumps, when events are symbolicated again. It
-// must be called before the first event.
-func (s *Service) AskOutside(c *symbolicator.Client, dumps blob.Store) {
-	s.outside, s.dumps = c, dumps
-}
+// also walks the stacks of minidumps, which ReadDumps names, when events are symbolicated again. It must
+// be called before the first event.
+func (s *Service) AskOutside(c *symbolicator.Client) { s.outside = c }
 
 // asked is a stack trace that the external program is asked about, with the places of its frames.
 type asked struct {

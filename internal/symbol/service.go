@@ -103,7 +103,8 @@ func (s *Service) RefreshAt(ctx context.Context, ev *event.Event, revision int64
 	}
 	w := wanted(ev)
 	ev.Errors = withoutOwn(ev.Errors)
-	changed := w.any() && s.javascript(ctx, ev, &w, revision)
+	changed := s.unwindDump(ctx, ev, revision)
+	changed = w.any() && s.javascript(ctx, ev, &w, revision) || changed
 	changed = s.jvm(ctx, ev, revision) || changed
 	return s.native(ctx, ev, revision) || changed
 }

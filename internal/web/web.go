@@ -105,6 +105,7 @@ func routes(ctx context.Context, k *app.Kit, cfg Config, desk *operate.Desk) (ht
 		return nil, err
 	}
 	symbols := symbol.New(k.Store, k.Files, k.Config.Symbols)
+	symbols.ReadDumps(k.Blobs)
 	k.Registry.MustRegister(symbols.Collectors()...)
 	relay, err := email.ParseRelay(k.Config.SMTPURL, k.Config.MailFrom)
 	if err != nil {
