@@ -57,10 +57,14 @@ var errorSentences = map[string]string{
 
 	"native_no_crashed_thread": "does not show the crash",
 	"minidump_damaged":         "is damaged",
+
+	"grouping_rules_unusable": "a grouping rule of the project cannot be used; the other rules grouped the event",
+	"exception_group_invalid": "the exceptions contradict each other about which one caused which; they were grouped in the order they came",
+	"stacktrace_shortened":    "had more frames than are kept; those in the middle were left out",
 }
 
 func errorWords(kind string) string {
-	if s := errorSentences[kind]; s != "" {
+	if s := first(errorSentences[kind], symbolErrors[kind]); s != "" {
 		return s
 	}
 	return strings.ReplaceAll(kind, "_", " ")
@@ -97,13 +101,14 @@ func subjectOf(e event.ProcessingError) string {
 	}
 	var about struct {
 		Image   string `json:"image_path"`
+		URL     string `json:"url"`
 		Message string `json:"message"`
 		Command string `json:"command"`
 	}
-	if json.Unmarshal(e.Value, &about) != nil || about.Image == "" && about.Command == "" && e.Name != "" {
+	if json.Unmarshal(e.Value, &about) != nil || about.Image+about.URL+about.Command == "" && e.Name != "" {
 		return e.Name
 	}
-	parts := slices.DeleteFunc([]string{about.Image, about.Message, about.Command}, func(s string) bool { return s == "" })
+	parts := slices.DeleteFunc([]string{about.Image, about.URL, about.Message, about.Command}, func(s string) bool { return s == "" })
 	return strings.Join(parts, ": ")
 }
 
@@ -114,8 +119,10 @@ var symbolErrors = map[string]string{
 	"js_invalid_http_code":          "the server of the source file answered with an error",
 	"js_invalid_content":            "the source file is not JavaScript",
 	"js_no_column":                  "the browser gave no column",
-	"js_missing_source":             "the source file is not among the uploaded artifacts",
-	"js_invalid_source":             "no source map matches: the file was not uploaded, or under another debug id",
+	"js_missing_source":             "no source map was uploaded for the file",
+	"js_invalid_source":             "the source map cannot be read",
+	"js_missing_sourcemap":          "the script was uploaded without its source map",
+	"js_invalid_location":           "the source map has nothing for this line and column: it is of another build, or the frame names none",
 	"js_invalid_source_encoding":    "the source file is in an unknown encoding",
 	"js_invalid_sourcemap":          "the source map is damaged",
 	"js_invalid_sourcemap_location": "the source map has nothing for this line and column",

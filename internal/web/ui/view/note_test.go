@@ -15,6 +15,7 @@ func TestWhatKeepsFramesUnreadableIsNamedWithItsRemedy(t *testing.T) {
 		{Type: "native_bad_dsym", Name: "frames.1", Value: event.Value(`{"image_path":"/opt/b","message":"no functions"}`)},
 		{Type: "native_symbolicator_failed", Value: event.Value(`{"message":"it is away"}`)},
 		{Type: "js_no_column", Name: "frames.3", Value: event.Value(`{"url":"a.js"}`)},
+		{Type: "js_invalid_source", Name: "frames.4", Value: event.Value(`{"url":"b.js","reason":"unreadable_map","message":"no script has so many lines"}`)},
 		{Type: "js_missing_source", Value: event.Value(`"https://shop.example/a.js"`)},
 		{Type: "clock_drift"},
 	}}
@@ -22,8 +23,9 @@ func TestWhatKeepsFramesUnreadableIsNamedWithItsRemedy(t *testing.T) {
 		{What: "the debug file is missing", Detail: "/opt/shop/till: sentry-cli debug-files upload --id 1 ./build"},
 		{What: "the debug file is damaged", Detail: "/opt/b: no functions"},
 		{What: "the symbolicator could not help", Detail: "it is away"},
-		{What: "the browser gave no column", Detail: "frames.3"},
-		{What: "the source file is not among the uploaded artifacts", Detail: "https://shop.example/a.js"},
+		{What: "the browser gave no column", Detail: "a.js"},
+		{What: "the source map cannot be read", Detail: "b.js: no script has so many lines"},
+		{What: "no source map was uploaded for the file", Detail: "https://shop.example/a.js"},
 	}
 	if diff := cmp.Diff(want, unresolved(ev)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
