@@ -78,12 +78,19 @@ type source struct {
 	log      *slog.Logger
 }
 
-// run holds sessions one after the other: a session ends with ctx, with a lost consumer, or with
-// a failure of the infrastructure, after which everybody pauses.
+// run takes up what an earlier process left, then holds sessions one after the other: a session ends
+// with ctx, with a lost consumer, or with a failure of the infrastructure, after which everybody pauses.
 func (w *worker[T]) run(ctx context.Context) error {
 	pause := firstPause
-	for ctx.Err() == nil {
-		err := w.session(ctx)
+	for reclaimed := false; ctx.Err() == nil; {
+		var err error
+		if !reclaimed {
+			err = w.reclaim(ctx)
+			reclaimed = err == nil
+		}
+		if err == nil {
+			err = w.session(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil

@@ -317,3 +317,44 @@ func TestAFullQueueIsUnavailable(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), "maximum bytes")
 	})
 }
+
+// TestNeighboursOfABadMessageDoNotWaitForItsRetries: while the pack that holds it waits, the others of
+// the pack are done, after few calls.
+func TestNeighboursOfABadMessageDoNotWaitForItsRetries(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(testGraph, "backoff: [1ms, 2ms]", "backoff: [10m]", 1)
+	g, err := bus.ParseGraph([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := natstest.NewGraph(t, g)
+	const want, poison = 100, 41
+	p, err := jobs.Publisher(srv.Conn("front"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make([]job, want) // one pack
+	for n := range all {
+		all[n].N = n
+	}
+	if err := p.PublishAll(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	var got tally
+	var calls atomic.Int32
+	consume(t, srv.Conn("back"), func(_ context.Context, batch []job) ([]bus.Reject, error) {
+		calls.Add(1)
+		if slices.ContainsFunc(batch, func(j job) bool { return j.N == poison }) {
+			return nil, errors.New("constraint violated")
+		}
+		got.add(batch)
+		return nil, nil
+	})
+	until(t, "the neighbours are done", func() bool { return got.count() == want-1 })
+	if most := int32(1 + 2*7*2); calls.Load() > most { // two packs at most, each halved seven times
+		t.Errorf("want %d calls at most, got %d", most, calls.Load())
+	}
+	if letters := dead(t, srv.NC(bus.Admin)); len(letters) != 0 {
+		t.Errorf("the bad one was given up before its retries: %+v", letters)
+	}
+}

@@ -31,6 +31,7 @@ const (
 	suspectAge  = 24 * time.Hour
 	maxSuspects = 4096
 	maxInHand   = 1 << 20 // bytes of the file that are read
+	endMark     = "\nended\n"
 )
 
 // inHandKey is a message of a pack, or with wholePack all of them.
@@ -52,6 +53,7 @@ type inHand struct {
 	mu     sync.Mutex
 	file   *os.File // nil: nowhere to remember
 	memory bool     // text is the file
+	died   bool     // the process before this one did not end in order
 	list   map[inHandKey]suspicion
 	text   bytes.Buffer
 
@@ -70,6 +72,7 @@ func openInHand(dir, queue string) (*inHand, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "read what was in hand")
 	}
+	h.died = text != nil && !bytes.HasSuffix(text, []byte(endMark))
 	h.load(text, time.Now())
 	if h.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "open what is in hand")
@@ -183,8 +186,14 @@ func (h *inHand) save() {
 	}
 }
 
+// close notes that the process ended in order: it gave back what it had fetched.
 func (h *inHand) close() {
-	if h.file != nil {
-		_ = h.file.Close()
+	if h.file == nil {
+		return
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.save()
+	_, _ = h.file.WriteAt([]byte(endMark), int64(h.text.Len())-1) // if this fails, the next one looks in vain
+	_ = h.file.Close()
 }

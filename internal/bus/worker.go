@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/bits"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -173,6 +174,10 @@ func (w *worker[T]) settle(ctx context.Context, ds []*delivery) error {
 	d := ds[0]
 	if fault.KindOf(err).Retryable() && d.attempt <= w.policy.MaxRetries {
 		w.log.WarnContext(ctx, "queue batch failed", "err", err, "attempt", d.attempt)
+		calls := 4 * bits.Len(uint(len(entries)))
+		if err := w.spare(ctx, entries, &calls); err != nil {
+			return w.releaseAll(ds, err)
+		}
 		_ = d.retry(step(w.policy.Backoff, d.attempt)) // the broker gives it again after ackWait if this is lost
 		return nil
 	}
@@ -273,6 +278,37 @@ func (w *worker[T]) traced(ctx context.Context, entries []entry[T], values []T) 
 	}()
 	defer recoverTo(&err)
 	return w.handle(ctx, values)
+}
+
+// spare works on the neighbours of the message that a pack fails for, so that they need not wait for
+// its retries; they count once when the pack comes again. calls bounds what it tries: where most of a
+// pack fails, it waits as a whole. An error is a failure of the infrastructure.
+func (w *worker[T]) spare(ctx context.Context, entries []entry[T], calls *int) error {
+	for len(entries) > 1 && *calls > 0 {
+		first, second := entries[:len(entries)/2], entries[len(entries)/2:]
+		*calls--
+		err := w.call(ctx, first)
+		if infrastructure(err) {
+			return err
+		}
+		if err == nil {
+			entries = second // fails, since all of it failed
+			continue
+		}
+		if *calls--; *calls < 0 {
+			return nil
+		}
+		if err = w.call(ctx, second); infrastructure(err) {
+			return err
+		}
+		if err != nil {
+			if err := w.spare(ctx, second, calls); err != nil {
+				return err
+			}
+		}
+		entries = first
+	}
+	return nil
 }
 
 // bisect finds the messages that fail by themselves and buries them; all others are recorded.
