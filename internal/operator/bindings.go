@@ -59,7 +59,10 @@ func (n NATSConfig) Run(out io.Writer) error {
 // ApplyBindings makes what the bindings need in a NATS.
 type ApplyBindings struct {
 	NATSURL string `name:"nats-url" required:"" help:"NATS, with the admin user." env:"TOCSIN_NATS_URL"`
+	NATSReplicas
 }
 
 // Run implements the command.
-func (a ApplyBindings) Run(ctx context.Context) error { return ensureExternal(ctx, a.NATSURL) }
+func (a ApplyBindings) Run(ctx context.Context) error {
+	return ensureExternal(ctx, a.NATSURL, a.Replicas)
+}

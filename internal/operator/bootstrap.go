@@ -134,6 +134,7 @@ func (b *Bootstrap) Run(ctx context.Context, out io.Writer) error {
 type Migrate struct {
 	DatabaseURL string `name:"database-url" required:"" help:"Postgres to bring up to date." env:"TOCSIN_DATABASE_URL"`
 	NATSURL     string `name:"nats-url" help:"NATS to make streams and buckets in, with the admin user of bindings nats-config; left alone when empty." env:"TOCSIN_NATS_URL"`
+	NATSReplicas
 	// RolePasswords is by service.
 	RolePasswords map[string]seal.Secret `name:"role-passwords" mapsep:";" placeholder:"SERVICE=PASSWORD;…" help:"Make a database role for each service named, with its password, that may do what the service's statements need and nothing else: DATABASE_processor, DATABASE_notifier and DATABASE_web. Needs a role that owns the database and may make others." env:"TOCSIN_ROLE_PASSWORDS"`
 }
@@ -157,17 +158,22 @@ func (m *Migrate) Run(ctx context.Context) error {
 	if m.NATSURL == "" {
 		return nil
 	}
-	return ensureExternal(ctx, m.NATSURL)
+	return ensureExternal(ctx, m.NATSURL, m.Replicas)
+}
+
+// NATSReplicas is how many servers of a NATS of one's own keep each message.
+type NATSReplicas struct {
+	Replicas int `name:"nats-replicas" help:"How many servers of the NATS cluster keep each message: 1, or 3 so that one may be lost. Existing streams are changed to it." default:"1" enum:"1,3,5" env:"TOCSIN_NATS_REPLICAS"`
 }
 
 // ensureExternal makes the streams, consumers and buckets of the bindings in a NATS of one's own.
-func ensureExternal(ctx context.Context, url string) error {
+func ensureExternal(ctx context.Context, url string, replicas int) error {
 	admin, err := bus.ConnectAdmin(url)
 	if err != nil {
 		return err
 	}
 	defer admin.Close()
-	if err := bus.Ensure(ctx, admin, bindings.Graph(), bus.Limits{}); err != nil {
+	if err := bus.Ensure(ctx, admin, bindings.Graph(), bus.Limits{Replicas: replicas}); err != nil {
 		return err
 	}
 	slog.InfoContext(ctx, "streams and buckets are up to date")

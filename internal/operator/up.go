@@ -33,14 +33,15 @@ import (
 // Up runs the four services in one process on one port.
 type Up struct {
 	app.Config
-	Listen      string           `help:"Address to answer on: SDK traffic, API and pages." default:"127.0.0.1:9000" env:"TOCSIN_LISTEN"`
-	DatabaseURL string           `name:"database-url" help:"Use this Postgres instead of a private one under --data." env:"TOCSIN_DATABASE_URL"`
-	NATSURL     string           `name:"nats-url" help:"Use this NATS instead of the embedded one." env:"TOCSIN_NATS_URL"`
-	CPUProfile  string           `name:"cpu-profile" help:"File to write a profile of the processor time of the whole run to, for go tool pprof." env:"TOCSIN_CPU_PROFILE"`
-	Ingest      ingest.Config    `embed:""`
-	Processor   processor.Config `embed:""`
-	Notifier    notifier.Config  `embed:""`
-	Web         web.Config       `embed:""`
+	Listen      string `help:"Address to answer on: SDK traffic, API and pages." default:"127.0.0.1:9000" env:"TOCSIN_LISTEN"`
+	DatabaseURL string `name:"database-url" help:"Use this Postgres instead of a private one under --data." env:"TOCSIN_DATABASE_URL"`
+	NATSURL     string `name:"nats-url" help:"Use this NATS instead of the embedded one." env:"TOCSIN_NATS_URL"`
+	NATSReplicas
+	CPUProfile string           `name:"cpu-profile" help:"File to write a profile of the processor time of the whole run to, for go tool pprof." env:"TOCSIN_CPU_PROFILE"`
+	Ingest     ingest.Config    `embed:""`
+	Processor  processor.Config `embed:""`
+	Notifier   notifier.Config  `embed:""`
+	Web        web.Config       `embed:""`
 }
 
 // Run implements the command.
@@ -171,7 +172,7 @@ func (u *Up) install(ctx context.Context) (in *installation, err error) {
 			in.nats = server
 			return nil
 		}
-		return ensureExternal(ctx, in.natsURL)
+		return ensureExternal(ctx, in.natsURL, u.Replicas)
 	})
 	return in, g.Wait()
 }

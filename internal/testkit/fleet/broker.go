@@ -11,6 +11,7 @@ import (
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-dev/tocsin/internal/bus"
 )
@@ -43,47 +44,77 @@ func ServeBroker() bool {
 // Broker is a NATS server of its own, with the users and permissions that the bindings ask for.
 type Broker struct {
 	*Program
+	Name    string // in its cluster
 	Address string
 	users   map[string]string // passwords
 }
 
 // NewBroker starts a server that keeps everything in dir; bin is the folder of the built programs.
 func NewBroker(ctx context.Context, bin, dir string) (*Broker, error) {
-	b := &Broker{users: map[string]string{}}
-	var err error
-	if b.Address, err = FreeAddress(); err != nil {
+	list, err := newBrokers(ctx, bin, dir, 1)
+	if err != nil {
 		return nil, err
 	}
-	conf, err := exec.CommandContext(ctx, filepath.Join(bin, "tocsin"), "bindings", "nats-config", "--listen", b.Address, "--store-dir", filepath.Join(dir, "nats")).Output()
+	return list[0], list[0].Ready(ctx)
+}
+
+// newBrokers starts n servers, as one cluster when they are several. They need not be ready yet.
+func newBrokers(ctx context.Context, bin, dir string, n int) ([]*Broker, error) {
+	const listen, store = "LISTEN", "STORE"
+	conf, err := exec.CommandContext(ctx, filepath.Join(bin, "tocsin"), "bindings", "nats-config", "--listen", listen, "--store-dir", store).Output()
 	if err != nil {
 		return nil, fmt.Errorf("tocsin bindings nats-config: %w", err)
 	}
 	// By default a server promises no more than the disk has; a full disk is what some want to see.
 	text := strings.Replace(string(conf), "jetstream {\n", "jetstream {\n  max_file_store: 32GB\n", 1)
-	file := filepath.Join(dir, "nats.conf")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
+	users := map[string]string{}
 	for _, m := range regexp.MustCompile(`user: "(\w+)"\s+password: "(\w+)"`).FindAllStringSubmatch(text, -1) {
-		b.users[m[1]] = m[2]
+		users[m[1]] = m[2]
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	b.Program = NewProgram(dir, self, brokerRole, file)
-	if err := b.Start(); err != nil {
-		return nil, err
+	list, routes := make([]*Broker, n), make([]string, n)
+	for i := range list {
+		list[i] = &Broker{Name: fmt.Sprintf("n%d", i+1), users: users}
+		if list[i].Address, err = FreeAddress(); err != nil {
+			return nil, err
+		}
+		if routes[i], err = FreeAddress(); err != nil {
+			return nil, err
+		}
 	}
-	return b, b.Ready(ctx)
+	for i, b := range list {
+		folder, file := filepath.Join(dir, "nats"), filepath.Join(dir, "nats.conf")
+		own := text
+		if n > 1 {
+			folder, file = filepath.Join(folder, b.Name), filepath.Join(dir, b.Name+".conf")
+			own += fmt.Sprintf("server_name: %s\ncluster {\n  name: fleet\n  listen: %q\n  routes: [\"nats://%s\"]\n}\n", b.Name, routes[i], strings.Join(routes, `", "nats://`))
+		}
+		own = strings.NewReplacer(`"`+listen+`"`, `"`+b.Address+`"`, `"`+store+`"`, `"`+folder+`"`).Replace(own)
+		if err := os.WriteFile(file, []byte(own), 0o600); err != nil {
+			return nil, err
+		}
+		b.Program = NewProgram(dir, self, brokerRole, file)
+		if err := b.Start(); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // Ready waits until the server takes connections.
 func (b *Broker) Ready(ctx context.Context) error {
 	return Await(ctx, time.Minute, func() error {
 		nc, err := bus.ConnectAdmin(b.URL(bus.Admin))
+		if err != nil {
+			return err
+		}
+		defer nc.Close()
+		js, err := jetstream.New(nc)
 		if err == nil {
-			nc.Close()
+			_, err = js.AccountInfo(ctx) // of a cluster, only when it has a leader
 		}
 		return err
 	})

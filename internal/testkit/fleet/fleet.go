@@ -36,6 +36,10 @@ type Options struct {
 	Env map[string][]string
 	// Args are more arguments of a program.
 	Args map[string][]string
+	// One starts "tocsin up", which is everything in one program, instead of four and their stores.
+	One bool
+	// Brokers is how many NATS servers make a cluster, which keeps every message on all of them. Zero: one.
+	Brokers int
 }
 
 // Credentials are those of the first organization.
@@ -61,8 +65,9 @@ func (c Credentials) Key() string {
 type Fleet struct {
 	Credentials
 	Dir      string
-	NATS     *Broker
-	Postgres *embedded.Server
+	NATS     *Broker             // the first one
+	Peers    []*Broker           // all of them
+	Postgres *embedded.Server    // nil when tocsin up has its own
 	Programs map[string]*Program // by service
 	Address  map[string]string   // by service
 	Links    map[string]*Proxy   // "processor-postgres", "ingest-nats", …
@@ -80,6 +85,12 @@ func Start(ctx context.Context, o Options) (f *Fleet, err error) {
 			f.Close()
 		}
 	}()
+	if err := f.folder(); err != nil {
+		return f, err
+	}
+	if o.One {
+		return f, f.one(ctx)
+	}
 	if err := f.stores(ctx); err != nil {
 		return f, err
 	}
@@ -99,8 +110,8 @@ func Start(ctx context.Context, o Options) (f *Fleet, err error) {
 	return f, nil
 }
 
-// stores starts Postgres and NATS, brings both up to date and makes the first organization.
-func (f *Fleet) stores(ctx context.Context) (err error) {
+// folder makes what everything is kept in.
+func (f *Fleet) folder() (err error) {
 	if f.Dir, err = os.MkdirTemp(f.o.Root, "tocsin-fleet-"); err != nil {
 		return err
 	}
@@ -112,20 +123,27 @@ func (f *Fleet) stores(ctx context.Context) (err error) {
 			return fmt.Errorf("prepare the folder, which may need root: %w", err)
 		}
 	}
+	return nil
+}
+
+// stores starts Postgres and NATS, brings both up to date and makes the first organization.
+func (f *Fleet) stores(ctx context.Context) (err error) {
 	if f.Postgres, err = embedded.Start(ctx, embedded.Options{Dir: filepath.Join(f.Dir, "postgres")}); err != nil {
 		return err
 	}
-	if f.NATS, err = NewBroker(ctx, f.o.Bin, f.Dir); err != nil {
+	if f.Peers, err = newBrokers(ctx, f.o.Bin, f.Dir, max(f.o.Brokers, 1)); err != nil {
 		return err
 	}
-	var roles []string
+	f.NATS = f.Peers[0]
+	if err := f.NATS.Ready(ctx); err != nil {
+		return err
+	}
 	for _, s := range Services {
 		if s != "ingest" { // it never asks a database
 			f.passwords[s] = rand.Text()
-			roles = append(roles, s+"="+f.passwords[s])
 		}
 	}
-	if _, err := f.Tocsin(ctx, "migrate", "--database-url", f.Postgres.URL(), "--nats-url", f.NATS.URL(bus.Admin), "--role-passwords", strings.Join(roles, ";")); err != nil {
+	if err := f.Migrate(ctx, f.o.Bin); err != nil {
 		return err
 	}
 	for _, s := range Services {
@@ -137,11 +155,31 @@ func (f *Fleet) stores(ctx context.Context) (err error) {
 	if _, err := f.Tocsin(ctx, "bootstrap", "--database-url", f.Postgres.URL(), "--url", "http://"+f.Address["web"], "--ingest-url", "http://"+f.Address["ingest"], "--out", out); err != nil {
 		return err
 	}
-	text, err := os.ReadFile(out)
+	return f.credentials(out)
+}
+
+func (f *Fleet) credentials(file string) error {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(text, &f.Credentials)
+}
+
+// Migrate brings schema, roles and streams up to the release whose programs are in bin.
+func (f *Fleet) Migrate(ctx context.Context, bin string) error {
+	var roles []string
+	for service, password := range f.passwords {
+		roles = append(roles, service+"="+password)
+	}
+	args := []string{"migrate", "--database-url", f.Postgres.URL(), "--nats-url", f.NATS.URL(bus.Admin), "--role-passwords", strings.Join(roles, ";")}
+	if f.o.Brokers > 1 {
+		args = append(args, "--nats-replicas", strconv.Itoa(f.o.Brokers))
+	}
+	if out, err := exec.CommandContext(ctx, filepath.Join(bin, "tocsin"), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("tocsin migrate: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // describe says how each program is started, and puts proxies on its links.
@@ -151,7 +189,7 @@ func (f *Fleet) describe(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		broker := f.NATS.URL(s)
+		broker := f.BrokerURL(s)
 		if f.o.Proxies {
 			if broker, err = f.between(ctx, s, database); err != nil {
 				return err
@@ -166,6 +204,15 @@ func (f *Fleet) describe(ctx context.Context) error {
 		f.Programs[s].Env = f.o.Env[s]
 	}
 	return nil
+}
+
+// BrokerURL is the address of every NATS server with the credentials of a service.
+func (f *Fleet) BrokerURL(service string) string {
+	var list []string
+	for _, b := range f.Peers {
+		list = append(list, b.URL(service))
+	}
+	return strings.Join(list, ",")
 }
 
 // DatabaseURL is Postgres' address with the role of a service; ingest, which has none, gets one
@@ -208,7 +255,7 @@ func (f *Fleet) Tocsin(ctx context.Context, args ...string) ([]byte, error) {
 
 // Ready waits until a service answers that it is.
 func (f *Fleet) Ready(ctx context.Context, service string) error {
-	if err := Await(ctx, time.Minute, func() error { return Healthy(ctx, f.Address[service]) }); err != nil {
+	if err := Await(ctx, 2*time.Minute, func() error { return Healthy(ctx, f.Address[service]) }); err != nil {
 		return fmt.Errorf("%s: %w", service, err)
 	}
 	return nil
@@ -276,8 +323,9 @@ func (f *Fleet) Close() {
 	for _, s := range Services {
 		f.Programs[s].Kill()
 	}
-	if f.NATS != nil {
-		f.NATS.Kill()
+	f.Programs[everything].Kill()
+	for _, b := range f.Peers {
+		b.Kill()
 	}
 	for _, l := range f.Links {
 		l.close()
