@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -102,6 +103,11 @@ func (w *world) api(ctx context.Context, method, path string, in, out any) error
 
 // tellNew makes n destinations, every one told of every new issue on its own; url is of the i-th.
 func (w *world) tellNew(ctx context.Context, n int, url func(i int) string) error {
+	return w.tellWith(ctx, map[string]any{"budget": 0}, n, url)
+}
+
+// tellWith is tellNew with settings of one's own.
+func (w *world) tellWith(ctx context.Context, more map[string]any, n int, url func(i int) string) error {
 	type action struct {
 		Kind        string `json:"kind"`
 		Destination string `json:"destination"`
@@ -109,8 +115,9 @@ func (w *world) tellNew(ctx context.Context, n int, url func(i int) string) erro
 	var actions []action
 	for i := range n {
 		var made struct{ ID string }
-		if err := w.api(ctx, http.MethodPost, "/api/v1/organizations/"+w.Organization+"/destinations/", map[string]any{"channel": "webhook", "name": fmt.Sprint("sink ", i),
-			"budget": 0, "settings": map[string]string{"url": url(i), "format": "tocsin"}}, &made); err != nil {
+		body := map[string]any{"channel": "webhook", "name": "sink " + url(i), "settings": map[string]string{"url": url(i), "format": "tocsin"}}
+		maps.Copy(body, more)
+		if err := w.api(ctx, http.MethodPost, "/api/v1/organizations/"+w.Organization+"/destinations/", body, &made); err != nil {
 			return err
 		}
 		actions = append(actions, action{"destination", made.ID})

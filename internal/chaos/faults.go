@@ -47,27 +47,41 @@ func faults() []fault {
 		{id: "F02c", name: "answer to a commit cut off", run: cutCommits},
 		{id: "F03", name: "kill -9 notifier", run: killed("notifier")},
 		{id: "F03a", name: "kill -9 notifier while alerts go out", run: killedAlerting, long: true},
-		{id: "F05", name: "1 of 10 destinations hangs", run: hanging, long: true},
-		{id: "L01", name: "1,000 rules under load", run: manyRuled, long: true},
 		{id: "F04", name: "kill -9 web", run: killed("web")},
+		{id: "F04b", name: "kill -9 web while it resolves 1,000 issues", run: killedResolving, long: true},
+		{id: "F05", name: "kill -9 tocsin up", run: killed("tocsin"), refuses: true, long: true, alone: one},
+		{id: "F24", name: "1 of 10 destinations hangs", run: hanging, long: true},
+		{id: "F24b", name: "eight kinds of bad destinations", run: badDestinations, long: true},
+		{id: "L01", name: "1,000 rules under load", run: manyRuled, long: true},
 		{id: "F06", name: "kill -9 NATS", run: killed("nats")},
 		{id: "F07", name: "NATS hangs (SIGSTOP)", run: stopped("nats")},
+		{id: "F09", name: "leader of three NATS servers killed", run: leadersKilled, long: true, alone: clustered},
 		{id: "F11", name: "kill -9 Postgres", run: killedPostgres},
 		{id: "F12", name: "Postgres away", run: away("-postgres")},
 		{id: "F14", name: "Postgres 50 ms slower each way", run: slow("-postgres", 50*time.Millisecond, 0)},
 		{id: "F19", name: "processor at a tenth of its speed", run: throttled, long: true},
 		{id: "F20", name: "unparsable event, 1 in 20", run: poisoned},
+		{id: "F21", name: "clocks of SDKs a day off", run: skewedClocks, long: true},
 		{id: "F22", name: "every event 8 times at once", run: repeated},
+		{id: "F23", name: "1 of 100 breaks a constraint", run: oneBad, long: true},
 		{id: "F28", name: "links of 20 KB/s and 20 ms", run: slow("processor-", 20*time.Millisecond, 20_000), long: true},
+		{id: "F29", name: "schema changed under load", run: migrated, long: true},
+		{id: "F31", name: "200 bodies of 100 MB, ingest held to 256 MiB", run: bombed, refuses: true, long: true, alone: func(*fleet.Options) {}},
+		{id: "F32", name: "10,000 idle and slow connections", run: crowded, long: true},
 		{id: "F33", name: "ten times the load", run: surge, refuses: true},
 		{id: "F34", name: "one hot issue", run: hot, long: true},
-		{id: "F08", name: "power cut (crash image of the disk)", run: powerCut, refuses: true, long: true, alone: onDisk},
+		{id: "F35", name: "every event a new issue", run: allNew, long: true},
+		{id: "F38", name: "queue's folder lost", run: queueLost, refuses: true, long: true, alone: one},
+		{id: "F39", name: "release that fails at every event", run: badRelease, long: true},
+		{id: "F08", name: "power cut (5 crash images of the disk)", run: powerCut, refuses: true, long: true, alone: onDisk},
 		{id: "F15", name: "Postgres' disk full", run: full("postgres", nothingDead), long: true, alone: small("postgres", 512)},
 		{id: "F16", name: "NATS' disk full", run: full("nats", restartNATS), long: true, alone: small("nats", 96)},
 		{id: "F17", name: "spool full while NATS is away", run: spoolFull, refuses: true, long: true, alone: func(o *fleet.Options) {
 			o.Args = map[string][]string{"ingest": {"--spool-bytes", fmt.Sprint(4 << 20)}}
 		}},
 		{id: "F18", name: "fsync of the spool fails (EIO)", run: syncFails, refuses: true, long: true, alone: func(*fleet.Options) {}},
+		{id: "F18", name: "fsync of NATS fails (EIO)", run: syncFailsInNATS, long: true, alone: func(*fleet.Options) {}},
+		{id: "F18", name: "fsync of Postgres fails (EIO)", run: syncFailsInPostgres, long: true, alone: func(*fleet.Options) {}},
 		{id: "S01", name: "own errors, reported to ourselves", run: ownErrors, refuses: true, long: true, alone: func(*fleet.Options) {}},
 		{id: "F36", name: "rolling restart (SIGTERM)", run: rolling, refuses: true},
 	}
@@ -76,9 +90,6 @@ func faults() []fault {
 	}
 	return list
 }
-
-// skew is the fault of two releases at once; it needs the programs of the other.
-var skew = fault{id: "F30", name: "upgrade from the previous release and back", run: skewed, refuses: true}
 
 type action = func(ctx context.Context, w *world, rng *rand.Rand) error
 

@@ -67,7 +67,7 @@ func main() {
 	flag.Int64Var(&o.rate, "rate", 200, "events a second")
 	flag.DurationVar(&o.hold, "hold", 10*time.Second, "how long a fault lasts")
 	flag.IntVar(&o.kills, "kills", 5, "how often a program is killed")
-	flag.IntVar(&o.alerts, "alerts", 10_000, "alerts that F03a and F05 cause")
+	flag.IntVar(&o.alerts, "alerts", 10_000, "alerts that F03a and F24 cause")
 	flag.IntVar(&o.alertKills, "alert-kills", 20, "how often F03a kills the notifier")
 	flag.StringVar(&o.previous, "previous", "", "folder of the programs of the previous release: F30 replaces ours by them and back")
 	flag.StringVar(&o.json, "json", "", "file for the report as JSON")
@@ -109,7 +109,7 @@ func run(ctx context.Context, o options, out io.Writer) ([]row, error) {
 func chosen(o options) []fault {
 	list := faults()
 	if o.previous != "" {
-		list = append(list, skew)
+		list = append(list, skew(o))
 	}
 	return slices.DeleteFunc(list, func(f fault) bool {
 		if o.only != "" {

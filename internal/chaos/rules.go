@@ -135,17 +135,22 @@ type probes struct {
 }
 
 func (p *probes) receive(_ http.ResponseWriter, r *http.Request) {
-	now := time.Now()
-	var body struct{ Issue struct{ Title string } }
-	if json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&body) != nil {
-		return
-	}
+	now, title := time.Now(), titleOf(r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at, ours := p.sent[body.Issue.Title]; ours {
+	if at, ours := p.sent[title]; ours {
 		p.took = append(p.took, now.Sub(at))
-		delete(p.sent, body.Issue.Title)
+		delete(p.sent, title)
 	}
+}
+
+// titleOf is the title of the issue that a message is about; empty when it is about several.
+func titleOf(r *http.Request) string {
+	var body struct{ Issue struct{ Title string } }
+	if json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&body) != nil {
+		return ""
+	}
+	return body.Issue.Title
 }
 
 // send sends a new issue again and again for a stretch.

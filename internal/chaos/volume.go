@@ -118,9 +118,9 @@ func spoolFull(ctx context.Context, w *world, _ *rand.Rand) error {
 func syncFails(ctx context.Context, w *world, _ *rand.Rand) error {
 	w.hold(ctx, 0.5)
 	w.kill("nats")
-	tracer := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-p", strconv.Itoa(w.Programs["ingest"].PID()))
-	if err := tracer.Start(); err != nil {
-		return fmt.Errorf("make syncs fail, which needs strace: %w", err)
+	mend, err := failSyncs(w.Programs["ingest"].PID())
+	if err != nil {
+		return err
 	}
 	refused := func(n int64) error {
 		from := w.load.refused.Load()
@@ -131,18 +131,70 @@ func syncFails(ctx context.Context, w *world, _ *rand.Rand) error {
 			return nil
 		})
 	}
-	err := refused(workers) // answers from before have come by then
+	err = refused(workers) // answers from before have come by then
 	acked := w.load.ledger.count()
 	err = errors.Join(err, refused(5*workers))
 	acked = w.load.ledger.count() - acked
-	_ = tracer.Process.Signal(syscall.SIGINT)
-	_ = tracer.Wait()
+	mend()
 	w.kill("ingest")
 	w.note = fmt.Sprintf("%d events were acknowledged while no sync succeeded, %d refused", acked, 5*workers)
 	if acked > 0 {
 		err = errors.Join(err, errors.New(w.note))
 	}
 	return errors.Join(err, w.start("nats"), w.start("ingest"), w.Ready(ctx, "ingest"))
+}
+
+// failSyncs lets every sync of these processes fail until mend is called.
+func failSyncs(pids ...int) (mend func(), err error) {
+	args := []string{"-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"}
+	for _, pid := range pids {
+		args = append(args, "-p", strconv.Itoa(pid))
+	}
+	tracer := exec.Command("strace", args...)
+	if err := tracer.Start(); err != nil {
+		return nil, fmt.Errorf("make syncs fail, which needs strace: %w", err)
+	}
+	return func() {
+		_ = tracer.Process.Signal(syscall.SIGINT)
+		_ = tracer.Wait()
+	}, nil
+}
+
+// syncFailsInNATS lets the syncs of NATS fail: it acknowledges nothing, and ingest spools, until it is
+// restarted on a disk that works.
+func syncFailsInNATS(ctx context.Context, w *world, _ *rand.Rand) error {
+	w.hold(ctx, 0.5)
+	mend, err := failSyncs(w.NATS.PID())
+	if err != nil {
+		return err
+	}
+	w.hold(ctx, 1)
+	w.kill("nats") // still on the bad disk
+	mend()
+	return w.start("nats")
+}
+
+// syncFailsInPostgres lets the syncs of Postgres fail: it must end rather than believe that a second try
+// wrote what the first did not, and its supervisor starts it again.
+func syncFailsInPostgres(ctx context.Context, w *world, _ *rand.Rand) error {
+	w.hold(ctx, 0.5)
+	pids, err := w.processes()
+	if err != nil {
+		return err
+	}
+	before := pids[1+len(fleet.Services)]
+	mend, err := failSyncs(pids[1+len(fleet.Services):]...)
+	if err != nil {
+		return err
+	}
+	w.hold(ctx, 1)
+	mend()
+	w.note = "Postgres went on after a failed sync"
+	if text, err := os.ReadFile(filepath.Join(w.Dir, "postgres", "postgres.log")); err != nil || !strings.Contains(string(text), "PANIC") {
+		return fmt.Errorf("%s (process %d): %w", w.note, before, err)
+	}
+	w.note = "Postgres ended with PANIC and recovered"
+	return nil
 }
 
 const imageBytes = 3 << 30 // sparse
@@ -171,11 +223,25 @@ func attach(image, dir string) error {
 	return errors.Join(command("mount", "-o", "loop", image, dir), os.Chmod(dir, 0o711))
 }
 
+const powerCuts = 5
+
 // powerCut stops everything at one instant, keeps what the disk has then, which lacks all that was
-// not synced, and goes on from that.
+// not synced, and goes on from that; several times.
 func powerCut(ctx context.Context, w *world, rng *rand.Rand) error {
-	w.hold(ctx, 0.5+rng.Float64()/2)
-	image, copied := w.Dir+".image", w.Dir+".cut"
+	used, spare := w.Dir+".image", w.Dir+".cut"
+	for range powerCuts {
+		w.hold(ctx, 0.1+rng.Float64()/2)
+		if err := w.cutPower(ctx, used, spare); err != nil {
+			return err
+		}
+		used, spare = spare, used
+	}
+	w.note = fmt.Sprintf("%d crash images, each of another instant under load, each continued from", powerCuts)
+	return nil
+}
+
+// cutPower goes on from a copy of the image that the disk is in.
+func (w *world) cutPower(ctx context.Context, image, copied string) error {
 	pids, err := w.processes()
 	if err != nil {
 		return err
@@ -251,23 +317,6 @@ func (w *world) processes() ([]int, error) {
 		}
 	}
 	return pids, nil
-}
-
-// skewed runs the programs of another release beside ours, one after the other, as an upgrade and
-// the way back do.
-func skewed(ctx context.Context, w *world, _ *rand.Rand) error {
-	for _, bin := range []string{w.o.previous, w.o.bin} {
-		for _, s := range fleet.Services {
-			w.signal(s, syscall.SIGTERM)
-			<-w.Programs[s].Done()
-			w.Programs[s].Path = filepath.Join(bin, s)
-			if err := errors.Join(w.start(s), w.Ready(ctx, s)); err != nil {
-				return err
-			}
-			w.hold(ctx, 0.3)
-		}
-	}
-	return nil
 }
 
 // ownErrors lets the programs report their errors to the project that they serve, and makes every

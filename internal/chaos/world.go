@@ -32,7 +32,11 @@ func build(ctx context.Context, o options, change func(*fleet.Options)) (*world,
 		return nil, err
 	}
 	w := &world{Fleet: f, o: o}
-	if w.db, err = pgxpool.New(ctx, f.Postgres.URL()); err != nil {
+	url, err := f.AdminURL()
+	if err == nil {
+		w.db, err = pgxpool.New(ctx, url)
+	}
+	if err != nil {
 		w.close()
 		return nil, err
 	}
