@@ -163,13 +163,12 @@ func (w *worker[T]) settle(ctx context.Context, ds []*delivery) error {
 	case infrastructure(err):
 		return w.releaseAll(ds, err)
 	case len(ds) > 1:
-		// One bad message must not hold up its neighbours: each pack is tried by itself.
-		for i := range ds {
-			if failed := w.settle(ctx, ds[i:i+1]); failed != nil {
-				return w.releaseAll(ds[i+1:], failed)
-			}
+		// One bad message must not hold up its neighbours: halves are tried, down to each pack by itself.
+		first, second := ds[:len(ds)/2], ds[len(ds)/2:]
+		if failed := w.settle(ctx, first); failed != nil {
+			return w.releaseAll(second, failed)
 		}
-		return nil
+		return w.settle(ctx, second)
 	}
 	d := ds[0]
 	if fault.KindOf(err).Retryable() && d.attempt <= w.policy.MaxRetries {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // refuse makes the database fail at rows of a table for which a condition holds, as a constraint that
@@ -61,16 +63,18 @@ func oneBad(ctx context.Context, w *world, rng *rand.Rand) error {
 	if _, err := w.cli(ctx, "queue", "pause", "events", "--reason", "chaos fills a batch"); err != nil {
 		return err
 	}
-	var ids []string
+	ids := make([]string, events)
+	sending := new(errgroup.Group) // at once, so that they come in few packs
 	for i := range events {
 		title := fmt.Sprint("chaos good ", i)
 		if i == events/3 {
 			title = "chaos bad"
 		}
-		ids = append(ids, fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64()))
-		if err := w.post(ctx, ids[i], title); err != nil {
-			return err
-		}
+		ids[i] = fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64())
+		sending.Go(func() error { return w.post(ctx, ids[i], title) })
+	}
+	if err := sending.Wait(); err != nil {
+		return err
 	}
 	began := time.Now()
 	if _, err := w.cli(ctx, "queue", "resume", "events"); err != nil {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	embeddedpg "github.com/tocsin-dev/tocsin/internal/embedded/postgres"
+	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 )
@@ -57,7 +58,7 @@ type BackupCmd struct {
 // Run implements the command.
 func (b *BackupCmd) Run(ctx context.Context, out io.Writer) error {
 	if _, err := os.Stat(b.To); err == nil {
-		return fmt.Errorf("%s exists already; name a new folder", b.To)
+		return fault.New(fault.Conflict, "%s exists already; name a new folder", b.To)
 	}
 	url, err := databaseOf(b.DatabaseURL, b.Data)
 	if err != nil {
@@ -203,20 +204,29 @@ func sum(name string) (string, error) {
 
 func readManifest(from string) (m manifest, err error) {
 	text, err := os.ReadFile(filepath.Join(from, manifestFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, fault.New(fault.Unknown, "%s is no backup: it has no %s; name a folder that tocsin backup made", from, manifestFile)
+	}
 	if err != nil {
-		return m, fmt.Errorf("%s is no backup: %w", from, err)
+		return m, err
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
-		return m, fmt.Errorf("%s is no backup: %w", from, err)
+		return m, fault.Wrap(err, fault.Invalid, "%s is no backup, or damaged: its %s cannot be read; use another one", from, manifestFile)
 	}
-	for name, want := range m.Sums {
+	for _, name := range []string{dumpFile, filesFile} {
 		got, err := sum(filepath.Join(from, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return m, fault.New(fault.Invalid, "the backup is not whole: %s is missing; use another one", name)
+		}
 		if err != nil {
 			return m, err
 		}
-		if got != want {
-			return m, fmt.Errorf("%s of the backup is damaged: its checksum differs", name)
+		if got != m.Sums[name] {
+			return m, fault.New(fault.Invalid, "%s of the backup is damaged: its checksum differs; use another one", name)
 		}
+	}
+	if known := postgres.LatestSchema(); m.Schema > known {
+		return m, fault.New(fault.Conflict, "the backup is of a later release, %s (schema %d, this program's is %d); use the tocsin of that release", m.Release, m.Schema, known)
 	}
 	return m, nil
 }
@@ -234,12 +244,22 @@ func (r *RestoreCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(r.Data, "bootstrap.json")); err == nil {
-		return fmt.Errorf("%s holds an installation; name another folder with --data", r.Data)
+	for _, name := range append([]string{"postgres", "nats"}, savedFiles...) {
+		if _, err := os.Stat(filepath.Join(r.Data, name)); err == nil {
+			return fault.New(fault.Conflict, "%s holds an installation (%s); name another folder with --data", r.Data, name)
+		}
 	}
 	if err := os.MkdirAll(r.Data, 0o711); err != nil {
 		return err
 	}
+	whole := false
+	defer func() { // so that another try finds the folder as this one did
+		if !whole {
+			for _, name := range append([]string{"postgres"}, savedFiles...) {
+				_ = os.RemoveAll(filepath.Join(r.Data, name))
+			}
+		}
+	}()
 	url := r.DatabaseURL
 	if url == "" {
 		server, err := embeddedpg.Start(ctx, embeddedpg.Options{Dir: filepath.Join(r.Data, "postgres")})
@@ -256,6 +276,7 @@ func (r *RestoreCmd) Run(ctx context.Context, out io.Writer) error {
 	if err := unpackFiles(filepath.Join(r.From, filesFile), r.Data); err != nil {
 		return err
 	}
+	whole = true
 	_, err = fmt.Fprintf(out, "restored %d events and %d issues of %s\nStart it with: tocsin up --data %s\n", got.Events, got.Issues, m.CreatedAt.Format(time.DateTime), r.Data)
 	return err
 }

@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
 )
 
 // Remote is how a command reaches a running installation: through its API, with a token.
@@ -45,13 +48,13 @@ func (r *Remote) call(ctx context.Context, method, path string, query url.Values
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, target, in)
-	if err != nil {
-		return "", fmt.Errorf("the address %s cannot be used: %w", r.URL, err)
+	if err != nil || req.URL.Host == "" {
+		return "", fault.New(fault.Invalid, "%q is no address such as https://errors.example.com; correct --url", r.URL)
 	}
 	req.Header.Set("Authorization", "Bearer "+r.Token)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("cannot reach %s: %w; is it running, and is --url right?", r.URL, err)
+		return "", fault.Wrap(err, fault.Unavailable, "cannot reach %s; is it running, and is --url right?", r.URL)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxRemoteBytes))
@@ -68,11 +71,13 @@ func (r *Remote) call(ctx context.Context, method, path string, query url.Values
 func (r *Remote) complete() error {
 	if r.URL == "" || r.Token == "" {
 		c, err := readCredentials(r.Data)
-		if err != nil {
-			return err
-		}
-		if c == nil {
-			return fmt.Errorf("there is no bootstrap.json in %s; name the folder with --data, or give --url and --token", r.Data)
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			return fault.Wrap(err, fault.Denied, "this account may not read %s; run as the one that runs Tocsin, or give --url and --token", filepath.Join(r.Data, "bootstrap.json"))
+		case err != nil:
+			return fault.Wrap(err, fault.Invalid, "%s cannot be read; give --url and --token", filepath.Join(r.Data, "bootstrap.json"))
+		case c == nil:
+			return fault.New(fault.Unknown, "there is no bootstrap.json in %s; name the folder with --data, or give --url and --token", r.Data)
 		}
 		if r.URL == "" {
 			r.URL = c.URL
@@ -85,17 +90,27 @@ func (r *Remote) complete() error {
 	return nil
 }
 
+// remoteError is an answer that says no, as a fault.
 func remoteError(status int, answer []byte) error {
+	kind := fault.Internal
+	for _, k := range []fault.Kind{fault.Invalid, fault.Unknown, fault.Conflict, fault.Denied, fault.Unauthenticated, fault.TooLarge, fault.Limited, fault.Unavailable} {
+		if k.Status() == status {
+			kind = k
+		}
+	}
 	var told map[string]any
 	if json.Unmarshal(answer, &told) == nil {
 		if text, ok := told["detail"].(string); ok {
-			return errors.New(text)
+			if kind == fault.Unauthenticated {
+				text += "; give the token of an owner with --token"
+			}
+			return fault.New(kind, "%s", text)
 		}
 		for field, text := range told {
-			return fmt.Errorf("%s: %v", field, text)
+			return fault.New(kind, "%s: %v", field, text)
 		}
 	}
-	return fmt.Errorf("the server answers %d: %.200s", status, answer)
+	return fault.New(kind, "the server answers %d: %.200s", status, answer)
 }
 
 // nextCursor reads the cursor of the next page from a Link header.

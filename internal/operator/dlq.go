@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/tocsin-dev/tocsin/internal/fault"
 )
 
 // DLQCmd groups the commands about messages that could not be handled.
@@ -124,7 +125,7 @@ type selection struct {
 
 func (s selection) body(reason string) (map[string]any, error) {
 	if len(s.IDs) == 0 && s.Queue == "" && s.Group == "" && !s.All {
-		return nil, errors.New("name dead letters, or give --queue, --group or --all")
+		return nil, fault.New(fault.Invalid, "name dead letters, or give --queue, --group or --all")
 	}
 	return map[string]any{"letters": s.IDs, "queue": s.Queue, "group": s.Group, "all": s.All, "reason": reason}, nil
 }
@@ -246,7 +247,7 @@ func (r *Remote) follow(ctx context.Context, out io.Writer, kind string, body an
 	}
 	fmt.Fprintf(out, "%s %s: %d done, %d failed\n", kind, run.State, run.Done, run.Failed)
 	if run.Failed > 0 && run.LastError != nil {
-		return fmt.Errorf("%d dead letters stay: %s", run.Failed, *run.LastError)
+		return fmt.Errorf("%d of %d failed, the last one because %s", run.Failed, run.Total, *run.LastError)
 	}
 	return nil
 }

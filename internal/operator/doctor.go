@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
 
@@ -59,7 +60,7 @@ var errSick = errors.New("something needs care")
 func (d *DoctorCmd) Run(ctx context.Context, out io.Writer) error {
 	e := &examination{DoctorCmd: d}
 	if err := d.complete(); err != nil {
-		e.fail("installation", "Name the folder with --data, or give --url and --token.", "%v", err)
+		e.fail("installation", "Name the folder with --data, or give --url and --token; run the doctor as the account that runs Tocsin.", "%v", err)
 	} else {
 		e.service(ctx)
 		e.queues(ctx)
@@ -266,7 +267,7 @@ func (e *examination) backups() {
 func (e *examination) database(ctx context.Context) {
 	address, err := databaseOf(e.DatabaseURL, e.Data)
 	if err != nil {
-		e.warn("database", "Give its address with --database-url.", "%v", err)
+		e.warn("database", "Give its address with --database-url; the private one is read by the account that runs Tocsin.", "%v", err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -371,6 +372,13 @@ func (u *UpgradeCmd) Run(ctx context.Context, out io.Writer) error {
 	address, err := databaseOf(u.DatabaseURL, u.Data)
 	if err != nil {
 		return err
+	}
+	current, target, err := postgres.SchemaVersion(ctx, address)
+	if err != nil {
+		return err
+	}
+	if current > target {
+		return fault.New(fault.Conflict, "the database is of a later release (schema %d, this program's is %d); run upgrade --check of the release that is to run", current, target)
 	}
 	pending, err := postgres.PendingMigrations(ctx, address)
 	if err != nil {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -54,6 +55,17 @@ func CheckSchema(ctx context.Context, url string) error {
 	}
 	defer func() { _ = db.Close() }()
 	return checkVersion(ctx, p)
+}
+
+// LatestSchema is the schema version that this release brings.
+func LatestSchema() (latest int64) {
+	names, _ := fs.Glob(migrations.FS, "*.sql") // the pattern is well formed
+	for _, name := range names {
+		if n, err := goose.NumericComponent(name); err == nil {
+			latest = max(latest, n)
+		}
+	}
+	return latest
 }
 
 // SchemaVersion returns the version of the database's schema and the one this release brings.

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"errors"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -10,9 +12,12 @@ import (
 )
 
 // Address is the connection string of the cluster in dir, for another process while it runs.
-// fault.Unknown: there is none, or it does not run.
+// fault.Unknown: there is none, or it does not run. fault.Denied: only another account may use it.
 func Address(dir string) (string, error) {
 	password, err := os.ReadFile(filepath.Join(dir, "password"))
+	if errors.Is(err, fs.ErrPermission) {
+		return "", fault.Wrap(err, fault.Denied, "this account may not read %s; run as the one that runs Tocsin", dir)
+	}
 	if err != nil {
 		return "", fault.Wrap(err, fault.Unknown, "there is no private database in %s; name the installation's folder with --data, or its database with --database-url", dir)
 	}

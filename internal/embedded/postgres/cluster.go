@@ -61,9 +61,20 @@ func (s *Server) initialize(ctx context.Context) error {
 		err = os.Rename(fresh, s.data())
 	}
 	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "cannot create the PostgreSQL cluster in %s: %s", s.dir, out)
+		_ = os.RemoveAll(fresh)
+		return fault.Wrap(err, fault.Unavailable, "cannot create the PostgreSQL cluster in %s: %s", s.dir, complaint(out))
 	}
 	return nil
+}
+
+// complaint is what a program said from its first error on; all of it when none is marked so.
+func complaint(said string) string {
+	for _, mark := range []string{"FATAL:", "PANIC:", "error:"} {
+		if at := strings.Index(said, mark); at >= 0 {
+			return said[at:]
+		}
+	}
+	return said
 }
 
 // stopOrphan ends a server that outlived the process that started it. We hold the directory's

@@ -106,8 +106,8 @@ type pauseBody struct {
 
 // pauseQueue answers POST /api/v1/queues/{queue}/pause/.
 func (s *Service) pauseQueue(w http.ResponseWriter, r *request) error {
-	if s.Desk.About(r.PathValue("queue")).Consumer == "" {
-		return errNotFound()
+	if name := r.PathValue("queue"); s.Desk.About(name).Consumer == "" {
+		return fault.New(fault.Unknown, "there is no queue %.100q", name)
 	}
 	var in pauseBody
 	if err := readBody(w, r, &in); err != nil {
