@@ -66,6 +66,18 @@ func (s State) Exceeds(thisHour int64, now time.Time) bool {
 		now.Sub(s.FirstSeen) >= EscalateAfter && thisHour > s.Snooze.Forecast
 }
 
+// Affected lifts a snooze until so many more users are affected, which are counted some seconds after their
+// events came; eventID is the newest event.
+func (s State) Affected(eventID string, now time.Time) (State, Step) {
+	z := s.Snooze
+	if s.Status != Archived || z == nil || z.UserCount == 0 || z.UserWindow > 0 || s.UserCount-z.BaseUsers < z.UserCount {
+		return s, Step{}
+	}
+	data := z.data()
+	data["event_id"] = eventID
+	return s.escalate(data, now)
+}
+
 // Escalate makes an issue escalate; eventID is the event that shows it, forecast what was expected.
 func (s State) Escalate(eventID string, forecast int64, now time.Time) (State, Step) {
 	return s.escalate(map[string]any{"event_id": eventID, "forecast": forecast}, now)

@@ -22,7 +22,8 @@ const sqlLiveProjects = `
 	from projects p join organizations o on o.id = p.organization_id where p.deleted_at is null order by p.id`
 
 // MoveIssues lets time take its course: new, regressed and escalating issues become ongoing, those
-// that nobody saw for long are resolved, those that are seen far more often than before escalate,
+// that nobody saw for long are resolved, those that are seen far more often than before escalate, and so
+// do those that were archived until as many users are affected as are by now,
 // and young ones are assigned to the authors of suspect commits. Doing it twice changes nothing.
 func (st *Store) MoveIssues(ctx context.Context, now time.Time) error {
 	rows, _ := st.db.Query(ctx, sqlLiveProjects)
@@ -58,6 +59,9 @@ const (
 	sqlUnseenIssues   = moveFrom + `i.status = @status and i.last_seen < @before` + moveTo
 	sqlYoungIssues    = moveFrom + `i.status = @status and i.substatus = @substatus and i.first_seen > @after and i.times_seen >= @count
 		and i.times_seen > @threshold::float8 * greatest(1, extract(epoch from @now::timestamptz - i.first_seen) / 3600)` + moveTo
+	sqlAffectedIssues = moveFrom + `i.status = @status and i.substatus = @substatus and (i.snooze->>'user_count')::bigint > 0
+		and coalesce((i.snooze->>'user_window')::bigint, 0) = 0
+		and i.user_count - coalesce((i.snooze->>'base_users')::bigint, 0) >= (i.snooze->>'user_count')::bigint` + moveTo
 	sqlWaitingIssues = moveFrom + `i.status = @status and i.substatus = @substatus and i.last_seen >= @hour and i.first_seen <= @before
 		and i.id > @after` + moveTo
 )
@@ -79,6 +83,14 @@ func (st *Store) moveProject(ctx context.Context, p project.Project, now time.Ti
 		if err := st.move(ctx, p, now, sqlUnseenIssues, pgx.NamedArgs{"status": int16(issue.Unresolved), "before": now.Add(-time.Duration(age) * time.Hour)}, expire); err != nil {
 			return err
 		}
+	}
+	affected := func(ctx context.Context, tx pgx.Tx, _ *pgx.Batch, r *IssueRow) (issue.State, issue.Step, error) {
+		id, err := latestEvent(ctx, tx, r.Project, r.ID)
+		s, step := r.state().Affected(id, now)
+		return s, step, err
+	}
+	if err := st.move(ctx, p, now, sqlAffectedIssues, pgx.NamedArgs{"status": int16(issue.Archived), "substatus": int16(issue.UntilCondition)}, affected); err != nil {
+		return err
 	}
 	if err := st.escalateYoung(ctx, p, now); err != nil {
 		return err

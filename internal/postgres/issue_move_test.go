@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -66,6 +67,34 @@ func TestArchivedIssuesEscalateAboveTheirForecast(t *testing.T) {
 	w.move(now.Add(issue.SettleAfter + time.Hour))
 	w.want(1, "select count(*) from issues where status = 0 and substatus = 3")
 	w.want(1, "select count(*) from activities where type = 'auto_set_ongoing'")
+}
+
+// TestASnoozeUntilUsersAreAffectedEndsWithoutAnotherEvent wants the last user that was waited for to end it,
+// though users are counted after their events.
+func TestASnoozeUntilUsersAreAffectedEndsWithoutAnotherEvent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	by := func(n int) {
+		r := sample(n, "archived")
+		r.UserKey = fmt.Sprintf("id:%d", n)
+		w.record(r)
+		w.fold()
+	}
+	by(1)
+	id := w.int("select id from issues")
+	archived := issue.Action{Status: new(issue.Archived), Snooze: &issue.Snooze{UserCount: 2}}
+	if _, err := w.st.ChangeIssues(t.Context(), 1, []int64{id}, archived, 0); err != nil {
+		t.Fatal(err)
+	}
+	by(2)
+	w.move(noon)
+	w.want(2, "select status from issues")
+	by(3)
+	w.want(2, "select status from issues")
+	w.move(noon)
+	w.want(1, "select count(*) from issues where status = 0 and substatus = 2 and snooze is null")
+	w.want(1, "select count(*) from activities where type = 'set_escalating' and (data->>'ignoreUserCount')::int = 2 and length(data->>'event_id') = 32")
+	w.want(1, "select count(*) from alert_outbox where change->>'kind' = 'reappeared' and (change->>'has_reappeared')::bool")
 }
 
 func TestNewIssuesEscalateWhenTheyAreSeenMoreThanOthers(t *testing.T) {
