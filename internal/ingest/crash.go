@@ -226,7 +226,7 @@ func describe(doc document, d *minidump.Dump) {
 		before, _ := doc["errors"].([]any)
 		doc["errors"] = append(notes, before...)
 	}
-	if d == nil {
+	if d == nil || saysNothing(d) {
 		fill(doc, "exception", document{"values": []any{document{"type": "Minidump", "value": "Invalid Minidump",
 			"mechanism": document{"type": "minidump", "handled": false, "synthetic": true}}}})
 		return

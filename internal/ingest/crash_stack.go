@@ -86,7 +86,7 @@ func crashNotes(d *minidump.Dump) (notes []any) {
 	switch {
 	case d == nil:
 		note(errorDamaged, "the attachment is no minidump; it is kept as it came")
-	case d.OS == "" && len(d.Modules) == 0 && len(d.List) == 0:
+	case saysNothing(d):
 		note(errorDamaged, "nothing of the minidump can be read; it is kept as it came")
 	case d.Damaged > 0:
 		note(errorDamaged, fmt.Sprintf("%d streams of the minidump lie outside of it; it may have been cut off on its way", d.Damaged))
@@ -96,4 +96,9 @@ func crashNotes(d *minidump.Dump) (notes []any) {
 		note(errorNoCrash, "the registers or the stack of the crashed thread are not in the minidump")
 	}
 	return notes
+}
+
+// saysNothing reports whether nothing of a crash report could be read.
+func saysNothing(d *minidump.Dump) bool {
+	return d.OS == "" && len(d.Modules) == 0 && len(d.List) == 0 && !d.Crashed
 }

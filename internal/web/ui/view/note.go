@@ -13,7 +13,7 @@ import (
 func notes(ev *event.Event) (met, removed []Note) {
 	told := make(map[string]bool) // the same problem may stand in both places
 	for _, e := range ev.Errors {
-		met = append(met, Note{Field: e.Name, What: errorWords(e.Type), Detail: cutText(compact(e.Value), 400)})
+		met = append(met, Note{Field: e.Name, What: errorWords(e.Type), Detail: cutText(first(aboutOf(e.Value), compact(e.Value)), 400)})
 		told[e.Type+" "+e.Name] = true
 	}
 	var remarks []Note
@@ -99,14 +99,24 @@ func subjectOf(e event.ProcessingError) string {
 	if len(e.Value) > 0 && e.Value[0] == '"' {
 		return scalar(e.Value)
 	}
+	about := aboutOf(e.Value)
+	if about == "" && e.Name != "" {
+		return e.Name
+	}
+	return about
+}
+
+// aboutOf is what the value of a processing error of ours says in words: the file, what is wrong with it,
+// and the command that mends it; empty for another value.
+func aboutOf(value event.Value) string {
 	var about struct {
 		Image   string `json:"image_path"`
 		URL     string `json:"url"`
 		Message string `json:"message"`
 		Command string `json:"command"`
 	}
-	if json.Unmarshal(e.Value, &about) != nil || about.Image+about.URL+about.Command == "" && e.Name != "" {
-		return e.Name
+	if json.Unmarshal(value, &about) != nil {
+		return ""
 	}
 	parts := slices.DeleteFunc([]string{about.Image, about.URL, about.Message, about.Command}, func(s string) bool { return s == "" })
 	return strings.Join(parts, ": ")
