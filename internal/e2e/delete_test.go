@@ -69,8 +69,9 @@ func TestALargeIssueIsDeletedUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	took := time.Since(began)
-	held, waited := locks()
+	held, waited, longest := locks()
 	t.Logf("%d events deleted in %s, %d before the process was killed; longest write transaction %s, longest wait for a lock %s", size, took.Round(time.Millisecond), half, held, waited)
+	t.Logf("the longest write transaction was in %.300s", strings.Join(strings.Fields(longest), " "))
 	t.Logf("accepted per second: %.0f alone, %.0f beside the rest of the delete; slowest %s, %s", quiet.rate, rest.rate, quiet.slowest, rest.slowest)
 	sent := quiet.sent + rest.sent
 	err = eventually(t.Context(), time.Minute, func(ctx context.Context) error {
@@ -181,8 +182,8 @@ func (in *instance) load(t *testing.T, from int, d time.Duration) loaded {
 
 // watchLocks looks ten times a second for how long transactions that write have run, which is the
 // longest that any of their locks was held, and for how long others have waited for one. What it
-// returns ends that and tells both.
-func watchLocks(t *testing.T, url string) func() (held, waited time.Duration) {
+// returns ends that and tells both, and the statement that the longest one was last seen in.
+func watchLocks(t *testing.T, url string) func() (held, waited time.Duration, statement string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	conn, err := pgx.Connect(ctx, url)
@@ -191,29 +192,34 @@ func watchLocks(t *testing.T, url string) func() (held, waited time.Duration) {
 	}
 	done := make(chan struct{})
 	var longest, blocked float64
+	var statement string
 	go func() {
 		defer close(done)
 		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 		for tick := time.NewTicker(100 * time.Millisecond); ctx.Err() == nil; {
 			var held, waited float64
+			var doing string
 			err := conn.QueryRow(ctx, `
 				select coalesce(max(extract(epoch from clock_timestamp() - xact_start)) filter (where backend_xid is not null), 0),
-					coalesce(max(extract(epoch from clock_timestamp() - query_start)) filter (where wait_event_type = 'Lock'), 0)
-				from pg_stat_activity where backend_type = 'client backend' and datname = current_database() and pid <> pg_backend_pid()`).Scan(&held, &waited)
+					coalesce(max(extract(epoch from clock_timestamp() - query_start)) filter (where wait_event_type = 'Lock'), 0),
+					coalesce((array_agg(query order by xact_start) filter (where backend_xid is not null))[1], '')
+				from pg_stat_activity where backend_type = 'client backend' and datname = current_database() and pid <> pg_backend_pid()`).Scan(&held, &waited, &doing)
 			if err != nil {
 				continue
 			}
-			longest, blocked = max(longest, held), max(blocked, waited)
+			if blocked = max(blocked, waited); held > longest {
+				longest, statement = held, doing
+			}
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
 			}
 		}
 	}()
-	return func() (time.Duration, time.Duration) {
+	return func() (time.Duration, time.Duration, string) {
 		cancel()
 		<-done
 		seconds := func(f float64) time.Duration { return time.Duration(f * float64(time.Second)).Round(time.Millisecond) }
-		return seconds(longest), seconds(blocked)
+		return seconds(longest), seconds(blocked), statement
 	}
 }

@@ -431,6 +431,43 @@ func TestAJobOutlivesItsWorker(t *testing.T) {
 	w.want(0, "select count(*) from events")
 }
 
+// TestAChunkThatIsHeldUpGivesItsLocksBack wants a job that waits for a lock of others to let its own go, to
+// take less at a time for it, and to be done once the lock is free, without a failure.
+func TestAChunkThatIsHeldUpGivesItsLocksBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.record(samples(300, "held")...)
+	id := w.issueOf("held")
+	w.fold()
+	j, err := w.st.DeleteIssues(t.Context(), 1, []int64{id}, false, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := w.db.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "select from events where issue_id = $1 for update", id); err != nil {
+		t.Fatal(err)
+	}
+	cut := func() int64 {
+		return w.int("select coalesce((state->>'cut')::bigint, 0) from jobs where id = $1", j.ID)
+	}
+	for began := time.Now(); cut() < 16; {
+		if _, err := w.st.WorkJob(t.Context(), blobs{}.tools(), 0); err != nil || time.Since(began) > time.Minute {
+			t.Fatalf("chunks are one in %d: %v", cut(), err)
+		}
+	}
+	w.want(0, "select done + failures from jobs where id = $1", j.ID)
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if done := w.work(j.ID, blobs{}.tools()); done.Status != job.Done || done.Done != 300 {
+		t.Errorf("%+v", done)
+	}
+	w.want(0, "select count(*) from events")
+}
+
 func TestSmartRetentionKeepsWhatIsNew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -72,6 +73,10 @@ const (
 
 	sqlHoldJob = `
 		update jobs set leased_until = now() + @lease::interval where project_id = @project and id = @id and fence = @fence and status = 1`
+
+	sqlSlowJob = `
+		update jobs set state = jsonb_set(state, '{cut}', to_jsonb(@cut::int)), turn_at = now(), leased_until = now()
+		where project_id = @project and id = @id and fence = @fence and status = 1`
 
 	sqlReleaseJob = `
 		update jobs set turn_at = now(), leased_until = now() + @wait::interval
@@ -189,6 +194,9 @@ func (w *jobWork) release(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, errLostJob) || w.Status != job.Running:
 		return nil
+	case errors.Is(err, errSlow): // whoever takes it next reads how far it is, and takes less at once
+		_, err := w.st.db.Exec(ctx, sqlSlowJob, pgx.StrictNamedArgs{"project": w.Project, "id": w.ID, "fence": w.fence, "cut": min(2*cmp.Or(w.state.Cut, firstCut), maxCut)})
+		return translate(err, "release job %d", w.ID)
 	case err == nil || errors.Is(err, context.Canceled):
 		if w.wait {
 			args["wait"] = jobWait
@@ -205,8 +213,11 @@ func (w *jobWork) release(ctx context.Context, err error) error {
 
 const maxProblem = 500
 
+// errSlow ends a chunk undone that held its locks for too long.
+var errSlow = errors.New("the chunk took too long")
+
 // commit runs the work of a chunk and saves where the job stands then, in one transaction. The work
-// may run again, with the job as it was before.
+// may run again, with the job as it was before. errSlow: it took too long, and can be smaller.
 func (w *jobWork) commit(ctx context.Context, work func(tx pgx.Tx) error) error {
 	before, held := *w, time.Duration(0)
 	err := retry(ctx, func() error {
@@ -214,14 +225,23 @@ func (w *jobWork) commit(ctx context.Context, work func(tx pgx.Tx) error) error 
 		began := time.Now()
 		defer func() { held = time.Since(began) }()
 		err := pgx.BeginFunc(ctx, w.st.db, func(tx pgx.Tx) error {
+			if err := w.limit(ctx, tx); err != nil {
+				return err
+			}
 			if work != nil {
 				if err := work(tx); err != nil {
 					return err
 				}
 			}
+			if time.Since(began) > chunkMost && w.state.Cut < maxCut {
+				return errSlow
+			}
 			return w.save(ctx, tx)
 		})
-		if errors.Is(err, errRace) {
+		switch {
+		case codeOf(err) == queryCanceled && ctx.Err() == nil:
+			return errSlow
+		case errors.Is(err, errRace):
 			return errReread
 		}
 		return err
@@ -231,8 +251,11 @@ func (w *jobWork) commit(ctx context.Context, work func(tx pgx.Tx) error) error 
 	} else {
 		w.state.Cut = nextCut(w.state.Cut, held)
 	}
-	if errors.Is(err, errReread) {
+	switch {
+	case errors.Is(err, errReread):
 		return errRace
+	case errors.Is(err, errSlow):
+		return err
 	}
 	return translate(err, "do a chunk of job %d", w.ID)
 }
@@ -240,8 +263,24 @@ func (w *jobWork) commit(ctx context.Context, work func(tx pgx.Tx) error) error 
 const (
 	firstCut  = 4 // chunks begin at this part of their most, and grow
 	maxCut    = 64
-	chunkHeld = 250 * time.Millisecond // that a chunk should hold its locks at most
+	chunkHeld = 250 * time.Millisecond // that a chunk should hold its locks
+	chunkMost = 800 * time.Millisecond // after which it gives them back, to be done in smaller ones
+	stepMost  = 500 * time.Millisecond // likewise one statement of it
 )
+
+// queryCanceled is Postgres' code for a statement that took longer than it may.
+const queryCanceled = "57014"
+
+const sqlLimitStatements = `select set_config('statement_timeout', @most::text, true)`
+
+// limit bounds the statements of a chunk, unless that cannot be smaller and takes what it takes.
+func (w *jobWork) limit(ctx context.Context, tx pgx.Tx) error {
+	if w.state.Cut >= maxCut {
+		return nil
+	}
+	_, err := tx.Exec(ctx, sqlLimitStatements, pgx.StrictNamedArgs{"most": strconv.FormatInt(stepMost.Milliseconds(), 10)})
+	return err
+}
 
 // chunk is how many rows a chunk takes that may take most.
 func (w *jobWork) chunk(most int) int { return max(most/cmp.Or(w.state.Cut, firstCut), 1) }
