@@ -107,6 +107,7 @@ type IssueBeside struct {
 	Series     []int64    // as IssueSeries counts them
 	Marks      IssueMarks
 	Ownership  ownership.Settings // of the project
+	Awaited    bool               // an alert of it goes on to others unless somebody acts
 }
 
 // IssueBesideQuery is how much of it is read.
@@ -124,7 +125,11 @@ const sqlIssueBeside = `
 		coalesce((select json_agg(a) from (` + sqlActivities + `) as a), '[]') as activities,
 		coalesce((select json_agg(s) from (` + sqlIssueSeries + `) as s), '[]') as hours,
 		(select to_json(m) from (` + sqlIssueMarks + `) as m) as marks,
-		(select to_json(o) from (` + sqlOwnership + `) as o) as ownership`
+		(select to_json(o) from (` + sqlOwnership + `) as o) as ownership,
+		exists (select from alert_escalations e where e.project_id = @project and e.issue_id = @issue and e.ended_at is null
+			and not exists (select from alert_acknowledgements a where a.project_id = @project and a.issue_id = @issue and a.created_at >= e.fired_at)
+			and not exists (select from activities a where a.project_id = @project and a.issue_id = @issue and a.user_id is not null and a.created_at >= e.fired_at)
+		) as awaited`
 
 type issueBesideRow struct {
 	Tags       []tagDocument
@@ -132,6 +137,7 @@ type issueBesideRow struct {
 	Hours      []hourDocument
 	Marks      marksDocument
 	Ownership  *ownershipDocument
+	Awaited    bool
 }
 
 type tagDocument struct {
@@ -195,7 +201,7 @@ func (st *Store) IssueBeside(ctx context.Context, project, issueID int64, q Issu
 	for _, a := range found.Activities {
 		b.Activities = append(b.Activities, a.activity())
 	}
-	b.Marks = IssueMarks(found.Marks)
+	b.Marks, b.Awaited = IssueMarks(found.Marks), found.Awaited
 	b.Ownership = noOwnership
 	if o := found.Ownership; o != nil {
 		b.Ownership = ownership.Settings(*o)

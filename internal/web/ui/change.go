@@ -22,7 +22,7 @@ var deeds = map[string]struct {
 }{
 	"resolve":      {issue.Action{Status: ptr(issue.Resolved)}, "Resolved"},
 	"resolve-next": {issue.Action{Status: ptr(issue.Resolved), Resolution: &issue.Resolution{InNextRelease: true}}, "Resolved in the next release:"},
-	"archive":      {issue.Action{Status: ptr(issue.Archived)}, "Archived"},
+	"archive":      {issue.Action{Status: ptr(issue.Archived)}, "Muted"},
 	"reopen":       {issue.Action{Status: ptr(issue.Unresolved)}, "Reopened"},
 }
 

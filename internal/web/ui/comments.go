@@ -114,7 +114,7 @@ var activityWords = map[issue.ActivityType]string{
 	issue.ActivityResolved:          "resolved the issue",
 	issue.ActivityResolvedInRelease: "resolved the issue in a release",
 	issue.ActivityUnresolved:        "reopened the issue",
-	issue.ActivityArchived:          "archived the issue",
+	issue.ActivityArchived:          "muted the issue",
 	issue.ActivityRegression:        "saw the issue come back",
 	issue.ActivityEscalating:        "saw the issue escalate",
 	issue.ActivityOngoing:           "marked the issue as ongoing",

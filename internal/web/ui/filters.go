@@ -134,7 +134,7 @@ func forecast(cast filter.Forecast) *view.InboundResult {
 // drawFilters shows the form; failures of ours are no fault of the form.
 func (u *UI) drawFilters(v *visit, p project.Project, s *filter.Settings, result *view.InboundResult, problem error) error {
 	page := view.InboundPage{
-		Project: u.projectView(v, p), Heading: "Filters of " + p.Name, Current: "filters", Preview: "Try on the last 1,000 events", Result: result,
+		Project: u.projectView(v, p), Heading: "Filters", Current: "filters", Preview: "Try on the last 1,000 events", Result: result,
 		About: "What matches is dropped when it arrives and counted as filtered. It is no issue and cannot be brought back.",
 	}
 	page.Action = page.Project.Href + "/filters"

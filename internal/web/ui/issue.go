@@ -116,6 +116,7 @@ func (u *UI) issuePage(v *visit, d *issueData, word string) view.IssuePage {
 		FirstRel: row.FirstRelease, FirstRelHref: v.releaseHref(row.ProjectSlug, row.FirstRelease), LastRelHref: v.releaseHref(row.ProjectSlug, row.LastRelease),
 	}
 	marks := d.issue.Marks
+	page.Awaited = d.issue.Awaited
 	page.Bookmarked, page.Subscribed = marks.Bookmarked, marks.Subscribed != nil && *marks.Subscribed
 	page.Series = view.Series{Counts: d.issue.Series, Unit: "day"}
 	for i := range page.Series.Counts {

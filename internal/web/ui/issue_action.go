@@ -25,8 +25,15 @@ func (u *UI) changeIssue(v *visit) error {
 		return err
 	}
 	back := localOr(v.r.PostFormValue("back"), v.orgPath("/issues/"+row.ShortID))
-	if do := v.r.PostFormValue("do"); do == "delete" || do == "discard" {
+	switch do := v.r.PostFormValue("do"); do {
+	case "delete", "discard":
 		return u.decideFate(v, do, []postgres.IssueRow{row}, v.orgPath("/issues"))
+	case "acknowledge":
+		if err := u.Store.Acknowledge(v.r.Context(), row.Project, row.ID, v.principal.UserID(), v.principal.User.DisplayName()); err != nil {
+			return err
+		}
+		v.notify(view.Notice{Text: "Acknowledged. Nobody else is told."})
+		return v.redirect(back)
 	}
 	if done, ok, err := u.markIssues(v, []postgres.IssueRow{row}); ok || err != nil {
 		if err == nil {
@@ -44,18 +51,42 @@ func (u *UI) changeIssue(v *visit) error {
 		return err
 	}
 	action.Single = true
+	if seen, err := strconv.ParseInt(v.r.PostFormValue("version"), 10, 64); err == nil {
+		action.Unless = seen
+	}
 	changed, err := u.Store.ChangeIssues(v.r.Context(), v.principal.Organization.ID, []int64{row.ID}, action, v.principal.UserID())
-	if fault.KindOf(err) == fault.Invalid && err != nil {
+	switch kind := fault.KindOf(err); {
+	case err != nil && kind == fault.Conflict:
+		v.notify(view.Notice{Text: u.changedMeanwhile(v, &row), Bad: true})
+		return v.redirect(back)
+	case err != nil && kind == fault.Invalid:
 		v.notify(view.Notice{Text: fault.Public(err), Bad: true})
 		return v.redirect(back)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	n := view.Notice{Text: done, Undo: v.undoOf(changed, back)}
 	v.notify(n)
 	return v.redirect(back)
 }
+
+// changedMeanwhile tells who changed an issue after a reader had opened its page, and how.
+func (u *UI) changedMeanwhile(v *visit, row *postgres.IssueRow) string {
+	said := "The issue was changed"
+	list, err := u.Store.Activities(v.r.Context(), row.Project, row.ID, changesLookedAt)
+	if err == nil {
+		for _, e := range activity(list, row) {
+			if e.Comment == "" {
+				said = e.Who + " " + e.What + " " + view.AgoWords(v.base.Now, e.At)
+				break
+			}
+		}
+	}
+	return said + ", after you opened this page. Nothing was done: look again, and press once more if you still want it."
+}
+
+// changesLookedAt is how far back the last change is looked for, comments between.
+const changesLookedAt = 20
 
 // issueAction reads what the form asks for, and the words for it once it is done.
 func (v *visit) issueAction(row *postgres.IssueRow) (a issue.Action, done string, err error) {
@@ -99,10 +130,10 @@ func archiveAction(until, count, users string) (a issue.Action, done string, err
 	switch until {
 	case "forever":
 		archived.Substatus = ptr(issue.Forever)
-		return archived, "Archived for ever.", nil
+		return archived, "Muted for ever.", nil
 	case "escalating":
 		archived.Substatus, archived.Snooze = ptr(issue.UntilEscalating), &issue.Snooze{Escalating: true}
-		return archived, "Archived until it escalates.", nil
+		return archived, "Muted until it escalates.", nil
 	case "count", "users":
 		text := count
 		if until == "users" {
@@ -115,18 +146,18 @@ func archiveAction(until, count, users string) (a issue.Action, done string, err
 		archived.Substatus = ptr(issue.UntilCondition)
 		if until == "users" {
 			archived.Snooze = &issue.Snooze{UserCount: n}
-			return archived, "Archived until it affects " + view.Long(n) + " more users.", nil
+			return archived, "Muted until it affects " + view.Long(n) + " more users.", nil
 		}
 		archived.Snooze = &issue.Snooze{Count: n}
-		return archived, "Archived until it is seen " + view.Long(n) + " more times.", nil
+		return archived, "Muted until it is seen " + view.Long(n) + " more times.", nil
 	}
 	d, err := time.ParseDuration(until)
 	if err != nil || d < time.Minute || d > 366*24*time.Hour {
-		return a, "", fault.New(fault.Invalid, "The form names no time to archive for.")
+		return a, "", fault.New(fault.Invalid, "The form names no time to mute for.")
 	}
 	at := time.Now().UTC().Add(d)
 	archived.Substatus, archived.Snooze = ptr(issue.UntilCondition), &issue.Snooze{Until: &at}
-	return archived, "Archived until " + at.Format("2 January, 15:04 UTC") + ".", nil
+	return archived, "Muted until " + at.Format("2 January, 15:04 UTC") + ".", nil
 }
 
 // stateWords says how far a resolution reaches, or when an archived issue comes back.

@@ -26,6 +26,7 @@ func (u *UI) issueHead(v *visit, row *postgres.IssueRow, people []postgres.Perso
 		Level: view.LevelOf(row.Level), Badge: badge(row, v.base.Now), Priority: row.Priority.String(), Unhandled: row.IsUnhandled,
 		Resolved: row.Status == issue.Resolved, Archived: row.Status == issue.Archived, Resolution: stateWords(row, v.base.Now),
 		LastRel: row.LastRelease, Action: href, Here: v.r.URL.RequestURI(), Link: u.BaseURL + href, Unassigned: row.Assignee == "",
+		Version: strconv.FormatInt(row.Version, 10), Live: v.livePath(), Count: strconv.FormatInt(row.TimesSeen, 10),
 		CanWrite: v.principal.Require(account.EventWrite) == nil, CanDelete: v.principal.Scopes.Has(account.EventAdmin), Shared: row.ShareID != "",
 	}
 	for _, p := range people {

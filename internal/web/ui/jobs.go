@@ -144,7 +144,7 @@ func jobLine(j *job.Job, people members, org, slug string) view.JobLine {
 func changeName(a *issue.Action) string {
 	switch {
 	case a.Status != nil:
-		return map[issue.Status]string{issue.Resolved: "Resolve issues", issue.Archived: "Archive issues", issue.Unresolved: "Reopen issues"}[*a.Status]
+		return map[issue.Status]string{issue.Resolved: "Resolve issues", issue.Archived: "Mute issues", issue.Unresolved: "Reopen issues"}[*a.Status]
 	case a.Priority != nil:
 		return "Set the priority of issues"
 	case a.Assignee != nil && *a.Assignee == "":

@@ -20,6 +20,7 @@ const (
 	beatEvery = 15 * time.Second // a comment keeps proxies from closing the connection
 	goneAfter = time.Hour        // how far back a browser that comes back is told about
 	feedRoom  = 16               // hints that a slow listener may have waiting
+	lateFor   = 10 * time.Second // events may be stored so long after others that happened later
 )
 
 // hint tells that an issue was seen again.
@@ -79,7 +80,7 @@ func (f *feeds) listen(st *postgres.Store, org int64) (news chan told, leave fun
 
 // watch looks until the last listener has left.
 func (f *feeds) watch(ctx context.Context, st *postgres.Store, org int64, o *feed) {
-	at := time.Now()
+	at, toldOf := time.Now(), map[string]hint{}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -88,11 +89,14 @@ func (f *feeds) watch(ctx context.Context, st *postgres.Store, org int64, o *fee
 			return
 		case <-tick.C:
 		}
-		news, err := look(ctx, st, org, at)
-		if err != nil || len(news.hints) == 0 {
+		news, err := look(ctx, st, org, at, at.Add(-lateFor))
+		if err != nil {
 			continue // the next look asks for the same time
 		}
 		at = news.at
+		if news = untold(news, toldOf, at.Add(-lateFor)); len(news.hints) == 0 {
+			continue
+		}
 		f.mu.Lock()
 		for l := range o.listeners {
 			select {
@@ -104,13 +108,33 @@ func (f *feeds) watch(ctx context.Context, st *postgres.Store, org int64, o *fee
 	}
 }
 
-// look finds the issues seen since a moment.
-func look(ctx context.Context, st *postgres.Store, org int64, after time.Time) (told, error) {
-	list, err := st.IssueHints(ctx, org, after)
+// untold leaves of news what listeners do not know yet, and notes that they do from now on. What was
+// told before a moment is not looked at again and forgotten.
+func untold(news told, toldOf map[string]hint, before time.Time) told {
+	left := told{at: news.at}
+	for _, h := range news.hints {
+		if known, ok := toldOf[h.ID]; !ok || known.Events != h.Events || known.Users != h.Users {
+			h.First = h.First && !ok
+			toldOf[h.ID] = h
+			left.hints = append(left.hints, h)
+		}
+	}
+	for id, h := range toldOf {
+		if h.Seen.Before(before) {
+			delete(toldOf, id)
+		}
+	}
+	return left
+}
+
+// look finds the issues seen since a moment, or a little earlier and stored late. Those that were not
+// there at newAfter are new.
+func look(ctx context.Context, st *postgres.Store, org int64, after, newAfter time.Time) (told, error) {
+	list, err := st.IssueHints(ctx, org, after.Add(-lateFor))
 	news := told{at: after}
 	for _, h := range list {
 		news.hints = append(news.hints, hint{ID: strconv.FormatInt(h.ID, 10), Project: strconv.FormatInt(h.Project, 10),
-			Events: h.TimesSeen, Users: h.UserCount, Seen: h.LastSeen, First: h.FirstSeen.After(after)})
+			Events: h.TimesSeen, Users: h.UserCount, Seen: h.LastSeen, First: h.FirstSeen.After(newAfter)})
 		if h.LastSeen.After(news.at) {
 			news.at = h.LastSeen
 		}
@@ -129,7 +153,7 @@ func (u *UI) live(v *visit) error {
 	org, ctx := v.principal.Organization.ID, v.r.Context()
 	after := since(v.r, v.base.Now)
 	if v.r.URL.Query().Get("once") == "1" {
-		news, err := look(ctx, u.Store, org, after)
+		news, err := look(ctx, u.Store, org, after, after)
 		if err != nil {
 			return err
 		}
@@ -144,7 +168,7 @@ func (u *UI) live(v *visit) error {
 	v.w.Header().Set("X-Accel-Buffering", "no")
 	v.w.WriteHeader(http.StatusOK)
 	_, _ = fmt.Fprint(v.w, "retry: 2000\n: hello\n\n")
-	if missed, err := look(ctx, u.Store, org, after); err == nil && len(missed.hints) > 0 {
+	if missed, err := look(ctx, u.Store, org, after, after); err == nil && len(missed.hints) > 0 {
 		tell(v.w, missed)
 	}
 	beat := time.NewTicker(beatEvery)
@@ -162,6 +186,11 @@ func (u *UI) live(v *visit) error {
 		}
 	}
 	return nil
+}
+
+// livePath is where a page that is drawn now hears what changes after it.
+func (v *visit) livePath() string {
+	return v.orgPath("/live") + "?after=" + strconv.FormatInt(v.base.Now.UnixMicro(), 10)
 }
 
 func tell(w http.ResponseWriter, n told) {

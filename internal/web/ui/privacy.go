@@ -106,7 +106,7 @@ func tried(trial inbound.Trial) *view.InboundResult {
 // drawPrivacy shows the form; failures of ours are no fault of the form.
 func (u *UI) drawPrivacy(v *visit, p project.Project, s *scrub.Settings, result *view.InboundResult, problem error) error {
 	page := view.InboundPage{
-		Project: u.projectView(v, p), Heading: "Privacy of " + p.Name, Current: "privacy", Preview: "Try on the newest event", Result: result,
+		Project: u.projectView(v, p), Heading: "Privacy", Current: "privacy", Preview: "Try on the newest event", Result: result,
 		About: "What matches is removed from events when they arrive, before anything is stored. It cannot be brought back.",
 	}
 	page.Action = page.Project.Href + "/privacy"

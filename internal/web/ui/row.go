@@ -43,7 +43,7 @@ func badge(r *postgres.IssueRow, now time.Time) view.Badge {
 	case issue.Resolved:
 		return view.Badge{Word: "resolved", Class: "resolved"}
 	case issue.Archived:
-		return view.Badge{Word: "archived", Class: "archived"}
+		return view.Badge{Word: "muted", Class: "archived"}
 	}
 	switch r.Substatus {
 	case issue.New:

@@ -221,7 +221,7 @@ func clauseRows(prefix string, list []alert.Clause, triggers bool) []view.Clause
 // kindWords are the kinds as the editor offers them.
 var kindWords = map[alert.Kind]string{
 	alert.KindEvent: "an event is seen", alert.KindNew: "an issue is new", alert.KindRegressed: "a resolved issue comes back",
-	alert.KindReappeared: "an archived issue comes back", alert.KindEscalating: "an issue escalates", alert.KindResolved: "an issue is resolved",
+	alert.KindReappeared: "a muted issue comes back", alert.KindEscalating: "an issue escalates", alert.KindResolved: "an issue is resolved",
 	alert.KindAssigned: "an issue is assigned", alert.KindCommented: "somebody comments", alert.KindNewHigh: "a new issue has high priority",
 	alert.KindExistingHigh: "an issue gets high priority", alert.KindEvents: "more events than", alert.KindUsers: "more users than",
 	alert.KindUsersFiltered: "more users (with tag=value) than", alert.KindNth: "every Nth event", alert.KindNewRelease: "it spreads to a new release",

@@ -128,6 +128,9 @@ func TestTheDatabaseIsAway(t *testing.T) {
 			if res.Code != http.StatusServiceUnavailable || !strings.Contains(res.Body.String(), "Events are still being accepted") {
 				t.Errorf("%s: %d\n%s", name, res.Code, res.Body)
 			}
+			if res.Header().Get("Refresh") == "" || !strings.Contains(res.Body.String(), "data-away") {
+				t.Errorf("%s: nothing asks for the page again", name)
+			}
 		}
 		if res := answer(pages, request("GET", "/login", "")); res.Code != http.StatusOK {
 			t.Errorf("%s: the sign-in form: %d", name, res.Code)

@@ -88,6 +88,9 @@ func (u *UI) arrivals(v *visit, p project.Project) (a view.Arrivals, err error) 
 	}
 	sums := make(map[string]int64)
 	for _, c := range counts {
+		if c.Reason == outcome.ReasonNotStored {
+			continue // what this server never keeps is no sign that something is set up wrong
+		}
 		switch c.Outcome {
 		case outcome.Filtered, outcome.RateLimited, outcome.Invalid:
 			sums[refusal(c.Outcome, c.Reason)] += c.Quantity
@@ -115,7 +118,6 @@ var refusals = map[string]string{
 	outcome.ReasonTimestamp:          "the event is too old or lies in the future: look at the clock",
 	outcome.ReasonKeyQuota:           "the client key is over its limit",
 	outcome.ReasonBackpressure:       "the server is full at the moment; the SDK tries again",
-	outcome.ReasonNotStored:          "this server reads this kind of data but does not keep it",
 	outcome.ReasonInternal:           "something went wrong here; see the dead letters",
 	"browser-extensions":             "the filter of browser extensions matched",
 	"legacy-browsers":                "the filter of old browsers matched",

@@ -26,7 +26,7 @@ func (u *UI) fillViews(v *visit, s listState, page *view.ListPage) error {
 		})
 	}
 	page.SaveHref, page.SortValue = v.orgPath("/views"), s.sort
-	page.Live = v.orgPath("/live")
+	page.Live = v.livePath()
 	page.Suggest = v.orgPath("/suggest") + v.keptFilters()
 	typed, _ := search.Parse(s.query)
 	page.Full = s.text(typed)

@@ -307,6 +307,9 @@ func (v *visit) takeNotice() *view.Notice {
 	return &n
 }
 
+// awayRefresh is after how many seconds a page that could not be drawn is asked for again.
+const awayRefresh = "15"
+
 // problem answers a failure with a page that says what is the matter.
 func (v *visit) problem(err error) {
 	httpx.Log(v.r.Context(), v.r, err)
@@ -317,7 +320,12 @@ func (v *visit) problem(err error) {
 	case fault.Internal:
 	case fault.Unavailable:
 		page.Title = "The database cannot be reached"
-		page.Text = "Events are still being accepted and will show up once it is back. This page works again then, without any action here."
+		page.Text = "Events are still being accepted and will show up once it is back. Nothing that you sent was done."
+		if v.r.Method == http.MethodGet {
+			page.Text = "Events are still being accepted and will show up once it is back. This page works again then, without any action here."
+			page.Away = true
+			v.w.Header().Set("Refresh", awayRefresh) // scripts look sooner
+		}
 		page.Search = false
 	case fault.Unknown:
 		page.Title, page.Text = "Not found", fault.Public(err)

@@ -1242,7 +1242,7 @@ func DeadOfGroup(p Page, v DeadGroupPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 112, "\"> <button name=\"do\" value=\"replay\" class=\"primary\">Replay the group</button></form><form method=\"post\" action=\"/admin/dlq\" class=\"inline danger\"><input type=\"hidden\" name=\"group\" value=\"")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 112, "\"> <button name=\"do\" value=\"replay\" class=\"primary\">Replay the group</button></form><form method=\"post\" action=\"/admin/dlq\" class=\"inline\"><input type=\"hidden\" name=\"group\" value=\"")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1268,7 +1268,7 @@ func DeadOfGroup(p Page, v DeadGroupPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 114, "\"> <label>Why <input name=\"reason\" required maxlength=\"500\"></label> <button name=\"do\" value=\"discard\">Discard the group</button></form></div>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 114, "\"> <label>Why <input name=\"reason\" required maxlength=\"500\"></label> <button name=\"do\" value=\"discard\" class=\"danger\">Discard the group</button></form></div>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1676,7 +1676,7 @@ func DeadOne(p Page, v DeadLetterPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 148, "\"> <button name=\"do\" value=\"replay\" class=\"primary\">Replay</button></form><form method=\"post\" action=\"/admin/dlq\" class=\"inline danger\"><input type=\"hidden\" name=\"letter\" value=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 148, "\"> <button name=\"do\" value=\"replay\" class=\"primary\">Replay</button></form><form method=\"post\" action=\"/admin/dlq\" class=\"inline\"><input type=\"hidden\" name=\"letter\" value=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

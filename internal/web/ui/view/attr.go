@@ -26,6 +26,14 @@ func pressed(yes bool) templ.Attributes {
 	return templ.Attributes{"aria-current": "true"}
 }
 
+// awayMark marks a page that stands for one which scripts ask for until it is there.
+func awayMark(yes bool) templ.Attributes {
+	if !yes {
+		return nil
+	}
+	return templ.Attributes{"data-away": ""}
+}
+
 // lazy names the address of what unfolds.
 func lazy(address string) templ.Attributes {
 	if address == "" {

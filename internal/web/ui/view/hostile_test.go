@@ -11,23 +11,8 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/testkit/hostile"
 )
-
-// attacks are texts that break out of HTML text, attributes, addresses, scripts or styles where
-// escaping is missing.
-var attacks = []string{
-	`<script>alert(1)</script>`, `"><script>alert(1)</script>`, `'><img src=x onerror=alert(1)>`, `<img src=x onerror=alert(1)>`,
-	`<svg onload=alert(1)>`, `<svg><script>alert(1)</script></svg>`, `" onmouseover="alert(1)`, `' onfocus='alert(1)' autofocus='`,
-	"` onclick=alert(1) `", `javascript:alert(1)`, `JaVaScRiPt:alert(1)`, "java\nscript:alert(1)", "\x01javascript:alert(1)",
-	`data:text/html,<script>alert(1)</script>`, `vbscript:msgbox(1)`, `</title><script>alert(1)</script>`, `</textarea><script>alert(1)</script>`,
-	`</pre></td></table><iframe src=javascript:alert(1)>`, `<iframe srcdoc="<script>alert(1)</script>">`, `<object data=javascript:alert(1)>`,
-	`<base href=//evil.example/>`, `<meta http-equiv=refresh content=0;url=//evil.example>`, `<link rel=stylesheet href=//evil.example>`,
-	`<form action=//evil.example><button>x`, `<math><mtext><mglyph><style><img src onerror=alert(1)>`, `<!--><script>alert(1)</script>-->`,
-	`{{constructor.constructor('alert(1)')()}}`, `${alert(1)}`, `<x-copy text=x>`, `&lt;script&gt;alert(1)&lt;/script&gt;`, `&#x3c;script&#x3e;`,
-	"\u202e</script>gpj.exe", "\u2066<b>\u2069", "http://evil.example/\"onclick=alert(1)", `https://a"><script>alert(1)</script>`,
-	`<style>@import '//evil.example'</style>`, `expression(alert(1))`, `<details open ontoggle=alert(1)>`, `<a href="javascript:alert(1)">x</a>`,
-	"\x00<script>alert(1)</script>", "<scr\x00ipt>alert(1)</script>", "\xff\"><script>alert(1)</script>", `<template><script>alert(1)</script></template>`,
-}
 
 // fill puts text into every string of a value, makes every pointer and puts two elements into
 // every list.
@@ -78,7 +63,7 @@ func fill(v reflect.Value, text string, depth int) {
 // or a receiver of alerts can fill, and reads the result as a browser does.
 func TestHostileTextStaysText(t *testing.T) {
 	t.Parallel()
-	for _, attack := range attacks {
+	for _, attack := range hostile.Texts {
 		var ev event.Event
 		fill(reflect.ValueOf(&ev).Elem(), attack, 0)
 		now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -119,7 +104,7 @@ func TestHostileTextStaysText(t *testing.T) {
 			if why := harm(page); why != "" {
 				t.Errorf("%s page with %q: %s", name, attack, why)
 			}
-			if n := bytes.Count(page, []byte("&lt;script&gt;alert(1)")); attack == attacks[0] && name == "issue" && n < 150 {
+			if n := bytes.Count(page, []byte("&lt;script&gt;alert(1)")); attack == hostile.Texts[0] && name == "issue" && n < 150 {
 				t.Errorf("the issue page shows only %d of the fields", n)
 			}
 		}

@@ -337,7 +337,7 @@ func When(p Page, t time.Time) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var21 string
-			templ_7745c5c3_Var21, templ_7745c5c3_Err = templ.JoinStringErrs(agoWords(p.Now, t))
+			templ_7745c5c3_Var21, templ_7745c5c3_Err = templ.JoinStringErrs(AgoWords(p.Now, t))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `view/icon.templ`, Line: 39, Col: 76}
 			}
@@ -470,7 +470,7 @@ func WhenExact(p Page, t time.Time) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var28 string
-		templ_7745c5c3_Var28, templ_7745c5c3_Err = templ.JoinStringErrs(agoWords(p.Now, t))
+		templ_7745c5c3_Var28, templ_7745c5c3_Err = templ.JoinStringErrs(AgoWords(p.Now, t))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `view/icon.templ`, Line: 54, Col: 55}
 		}

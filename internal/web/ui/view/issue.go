@@ -24,6 +24,10 @@ type IssueHead struct {
 	LastRel    string // newest release it was seen in
 	Action     string // where the forms go
 	Here       string // to come back to
+	Version    string // of the state that the reader sees
+	Awaited    bool   // an alert of it goes on to others unless somebody acts
+	Live       string // where changes are told from
+	Count      string // of its events, as the reader sees them
 	Link       string // whole address, for copying
 	Markdown   string // address of the issue as Markdown; empty: no event is kept
 	Assignees  []Choice

@@ -1686,7 +1686,7 @@ func emptyList(v ListPage) templ.Component {
 				}
 			}
 		case AllDone:
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 160, "<h2>No open issues</h2><p>Everything that was reported is resolved or archived.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 160, "<h2>No open issues</h2><p>Everything that was reported is resolved or muted.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

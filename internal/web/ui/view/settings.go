@@ -13,7 +13,7 @@ var OrgTabs = []SettingsTab{
 
 // AccountTabs are the pages about the reader, each below /account.
 var AccountTabs = []SettingsTab{
-	{"look", "Appearance", ""}, {"security", "Security", "/security"}, {"sessions", "Sessions", "/sessions"}, {"tokens", "Tokens", "/tokens"},
+	{"look", "Appearance", ""}, {"security", "Security", "/security"}, {"notifications", "Notifications", "/notifications"}, {"sessions", "Sessions", "/sessions"}, {"tokens", "Tokens", "/tokens"},
 }
 
 // Flash is what a form says back: a problem, or a secret that is told once.

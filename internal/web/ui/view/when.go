@@ -28,8 +28,8 @@ func Ago(now, t time.Time) string {
 	return strconv.Itoa(int(d/(365*24*time.Hour))) + " y"
 }
 
-// agoWords is Ago with its "ago" where that makes sense.
-func agoWords(now, t time.Time) string {
+// AgoWords is Ago with its "ago" where that makes sense.
+func AgoWords(now, t time.Time) string {
 	if now.Sub(t) < -time.Minute {
 		return "in " + Ago(t, now)
 	}

@@ -3,6 +3,7 @@
 import "./keys";
 import "./look";
 import "./toast";
+import "./away";
 import "./dialog";
 import { Palette } from "./palette";
 import { Copy } from "./copy";

@@ -31,7 +31,7 @@ export class EventKeys extends HTMLElement {
   }
   /** Leads to the issues around this one in the list that the reader came from. */
   private fromList(): void {
-    const nav = this.querySelector<HTMLElement>(".from-list");
+    const nav = document.querySelector<HTMLElement>(".from-list");
     const from = JSON.parse(sessionStorage.getItem("from-list") ?? "null") as { list: string; issues: string[] } | null;
     const at = from?.issues.findIndex((i) => location.pathname === i || location.pathname.startsWith(`${i}/`)) ?? -1;
     if (!nav || !from || at < 0) return;

@@ -1,7 +1,8 @@
 import { on } from "./keys";
 
-// One connection for all tabs of a browser: the tab that holds a lock has it and passes on what it
-// hears. Where there are no locks, as without TLS, each visible tab asks every 30 s.
+// One connection for all tabs of an organization: the tab that holds a lock has it and passes on what it
+// hears. A tab that is hidden for long gives it to one that is looked at. Where there are no locks, as
+// without TLS, each visible tab asks every 30 s.
 
 interface Hint {
   id: string;
@@ -12,12 +13,18 @@ interface Hint {
   first: boolean;
 }
 
-const channel = new BroadcastChannel("tocsin-live");
 const pollEvery = 30_000;
 const quietAfter = 60_000;
+const againAfter = 2_000;
 
-/** What the list does with hints: rows that are there change in place, others wait. */
+/** What hints do: rows that are there change in place, others wait, and so do events of this issue. */
 function apply(hints: Hint[]): void {
+  const issue = document.querySelector("x-event[live]");
+  const here = hints.find((h) => h.id === issue?.getAttribute("issue"));
+  if (here) {
+    more = Math.max(more, here.events - Number(issue?.getAttribute("events")));
+    if (more > 0) pill(`${more} new ${more === 1 ? "event" : "events"} — press .`);
+  }
   const list = document.querySelector("x-list[live]");
   if (!list) return;
   for (const h of hints) {
@@ -25,10 +32,11 @@ function apply(hints: Hint[]): void {
     if (row) update(row, h);
     else if (h.first) waiting.add(h.id);
   }
-  pill();
+  if (waiting.size) pill(`${waiting.size} new — press .`);
 }
 
 const waiting = new Set<string>();
+let more = 0; // events of the issue at hand
 
 function update(row: HTMLElement, h: Hint): void {
   const numbers = row.querySelectorAll<HTMLElement>(".c-num b");
@@ -51,19 +59,17 @@ function set(e: HTMLElement | undefined, text: string): void {
 
 /** The same form as the server's: 1,204 is "1.2k". */
 function short(n: number): string {
-  if (n < 1000) return String(n);
   for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
-    if (n >= size) {
-      const v = n / size;
-      return (v < 10 ? v.toFixed(1).replace(/\.0$/, "") : String(Math.floor(v))) + unit;
-    }
+    if (n < size) continue;
+    const tenths = Math.floor((n * 10) / size);
+    return (tenths >= 1000 ? String(Math.floor(tenths / 10)) : (tenths / 10).toFixed(1)) + unit;
   }
   return String(n);
 }
 
-function pill(): void {
+/** Says what waits, above what the reader reads, which stays where it is. */
+function pill(words: string): void {
   let box = document.querySelector<HTMLButtonElement>("#live-pill");
-  if (!waiting.size) return box?.remove();
   if (!box) {
     box = document.createElement("button");
     box.id = "live-pill";
@@ -73,88 +79,121 @@ function pill(): void {
     box.addEventListener("click", () => location.reload());
     document.querySelector("main")?.prepend(box);
   }
-  box.textContent = `${waiting.size} new — press .`;
+  box.textContent = words;
 }
 
-let told = "";
+let shown = "";
 
 /** Shows how the connection is, and says so once. */
 function state(words: string): void {
-  if (words === told) return;
-  told = words;
+  if (words === shown) return;
+  shown = words;
   const e = document.querySelector<HTMLElement>("#link-state");
   if (!e) return;
   e.hidden = !words;
   e.textContent = words;
 }
 
-let source: EventSource | null = null;
-let last = "";
+/** A page that hears of changes: the list, or an issue. */
+const page = document.querySelector<HTMLElement>("x-list[live], x-event[live]");
+const told = new URL(page?.getAttribute("live") ?? "/", location.href);
+const address = page ? told.pathname : "";
+let last = told.searchParams.get("after") ?? "";
+const channel = new BroadcastChannel(`tocsin-live ${address}`);
 
-function hear(address: string): void {
-  source?.close();
-  source = new EventSource(last ? `${address}?after=${encodeURIComponent(last)}` : address);
-  source.addEventListener("open", () => say("state", ""));
-  source.addEventListener("error", () => say("state", "Reconnecting…"));
-  source.addEventListener("issues", (e) => {
-    last = (e as MessageEvent<string>).lastEventId || last;
-    say("issues", (e as MessageEvent<string>).data);
-  });
+interface News {
+  readonly kind: "state" | "issues";
+  readonly data: string;
+  readonly id?: string; // of the last that was told
 }
 
-function say(kind: string, data: string): void {
-  channel.postMessage({ kind, data });
-  got(kind, data);
-}
-
-function got(kind: unknown, data: unknown): void {
-  if (kind === "state" && typeof data === "string") state(data);
-  if (kind !== "issues" || typeof data !== "string") return;
+function got(news: News): void {
+  if (news.kind === "state") return state(news.data);
+  last = news.id || last;
   try {
-    apply(JSON.parse(data) as Hint[]);
+    apply(JSON.parse(news.data) as Hint[]);
   } catch {
     // A hint that cannot be read is none.
   }
 }
 
-channel.addEventListener("message", (e: MessageEvent<{ kind?: unknown; data?: unknown }>) => got(e.data.kind, e.data.data));
+function say(news: News): void {
+  channel.postMessage(news);
+  got(news);
+}
 
-async function poll(address: string): Promise<void> {
+channel.addEventListener("message", (e: MessageEvent<News>) => got(e.data));
+
+/** The connection, while this tab has it. */
+function hear(): EventSource {
+  const source = new EventSource(`${address}?after=${encodeURIComponent(last)}`);
+  source.addEventListener("open", () => say({ kind: "state", data: "" }));
+  source.addEventListener("error", () => {
+    say({ kind: "state", data: "Reconnecting…" });
+    // A browser gives up after an answer that is no stream, as a proxy may give meanwhile.
+    if (source.readyState === EventSource.CLOSED) window.setTimeout(() => turn?.abort("again"), againAfter);
+  });
+  source.addEventListener("issues", (e) => {
+    const { data, lastEventId: id } = e as MessageEvent<string>;
+    say({ kind: "issues", data, id });
+  });
+  return source;
+}
+
+let turn: AbortController | null = null;
+
+/** Waits until no other tab has the connection, and has it then until this one is hidden for long. */
+async function take(): Promise<void> {
+  const mine = new AbortController();
+  turn = mine;
+  try {
+    await navigator.locks.request(channel.name, { signal: mine.signal }, () => new Promise<void>((done) => {
+      const source = hear();
+      mine.signal.addEventListener("abort", () => {
+        source.close();
+        done();
+      });
+    }));
+  } catch {
+    // It was hidden before its turn came.
+  }
+  if (turn === mine) turn = null;
+  if (mine.signal.reason === "again") void take();
+}
+
+function share(): void {
+  let quiet = 0;
+  const look = (): void => {
+    clearTimeout(quiet);
+    if (document.hidden) {
+      quiet = window.setTimeout(() => {
+        turn?.abort("hidden");
+        state("Paused");
+      }, quietAfter);
+    } else if (!turn) {
+      state("");
+      void take();
+    }
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
+}
+
+async function poll(): Promise<void> {
   if (document.hidden) return;
   try {
     const res = await fetch(`${address}?once=1&after=${encodeURIComponent(last)}`, { headers: { Accept: "application/json" } });
     if (!res.ok) throw new Error(String(res.status));
-    last = res.headers.get("X-Last-Event-ID") ?? last;
     state("");
-    got("issues", await res.text());
+    got({ kind: "issues", data: await res.text(), id: res.headers.get("X-Last-Event-ID") ?? "" });
   } catch {
     state("No connection");
   }
 }
 
-const address = document.querySelector("x-list[live]")?.getAttribute("live");
-if (address) {
-  if ("locks" in navigator && "EventSource" in window) {
-    let quiet = 0;
-    void navigator.locks.request("tocsin-live", async () => {
-      hear(address);
-      document.addEventListener("visibilitychange", () => {
-        clearTimeout(quiet);
-        if (document.hidden) quiet = window.setTimeout(() => {
-          source?.close();
-          source = null;
-          state("Paused");
-        }, quietAfter);
-        else if (!source) hear(address);
-      });
-      await new Promise(() => undefined); // until the tab closes
-    });
-  } else {
-    void poll(address);
-    window.setInterval(() => void poll(address), pollEvery);
-  }
-}
+if (address && "locks" in navigator && "EventSource" in window) share();
+else if (address) window.setInterval(() => void poll(), pollEvery);
 
 on("live.apply", () => {
-  if (waiting.size) location.reload();
+  if (waiting.size || more) location.reload();
 });
