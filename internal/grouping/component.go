@@ -26,6 +26,7 @@ const (
 	kindExpectStaple
 	kindExpectCT
 	kindSalt
+	kindViolation
 	kindURI
 	kindHostname
 	kindMessage
@@ -38,7 +39,7 @@ var kindNames = [...]string{
 	kindModule: "module", kindFilename: "filename", kindFunction: "function",
 	kindContextLine: "context_line", kindThreads: "threads", kindTemplate: "template",
 	kindCSP: "csp", kindHPKP: "hpkp", kindExpectStaple: "expect_staple",
-	kindExpectCT: "expect_ct", kindSalt: "salt", kindURI: "uri", kindHostname: "hostname",
+	kindExpectCT: "expect_ct", kindSalt: "salt", kindViolation: "violation", kindURI: "uri", kindHostname: "hostname",
 	kindMessage: "message",
 }
 

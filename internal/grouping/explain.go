@@ -106,6 +106,7 @@ func (r *run) explain(v *variant) Variant {
 		return out
 	}
 	tree := explainNode(v.root)
+	tree.Contributes, tree.Hint = v.on, v.hint
 	out.Component = &tree
 	if !v.on {
 		return out
@@ -142,7 +143,7 @@ var componentWords = map[kind]string{
 	kindApp: "in-app", kindChain: "chained exception", kindNSError: "NSError", kindContextLine: "source line",
 	kindStacktrace: "stack trace", kindThreads: "thread", kindCSP: "content security policy report",
 	kindHPKP: "key pinning report", kindExpectCT: "certificate transparency report",
-	kindExpectStaple: "certificate stapling report", kindURI: "address", kindHostname: "host",
+	kindExpectStaple: "certificate stapling report", kindViolation: "inline code", kindURI: "address", kindHostname: "host",
 }
 
 func explainNode(n *node) Component {

@@ -43,6 +43,8 @@ const (
 	hintSameAsApp
 	hintOnlySystemStack
 	hintOnlyAppStack
+	hintNoViolation
+	hintViolationWins
 	hintThreadNoStack
 	hintThreadChoice // n, m, k
 	hintMinFrames    // n, and the rule in the frame note
@@ -84,6 +86,8 @@ var hintTexts = [...]string{
 	hintSameAsApp:         "ignored because hash matches app variant",
 	hintOnlySystemStack:   "ignored because this variant does not have a contributing stacktrace, but the system variant does",
 	hintOnlyAppStack:      "ignored because this variant does not have a contributing stacktrace, but the app variant does",
+	hintNoViolation:       "ignored because it is no violation by code of the page itself",
+	hintViolationWins:     "ignored because violation takes precedence",
 	hintThreadNoStack:     "ignored because thread has no stacktrace",
 	hintPrecedence:        "", // the last code, so that there is a text for each
 }

@@ -54,6 +54,18 @@ type matcher struct {
 	app     triState // what app: asks for; unset never matches
 }
 
+// leads reports whether only a text that begins as the pattern does can meet the condition.
+func (m *matcher) leads() bool {
+	if m.negated || !m.field.static() || m.glob.text == "" {
+		return false
+	}
+	switch m.glob.shape {
+	case shapeLiteral, shapePrefix, shapeBelow, shapeRegexp:
+		return true
+	}
+	return false
+}
+
 func newMatcher(f field, arg string, negated bool) *matcher {
 	m := &matcher{field: f, arg: arg, negated: negated}
 	switch f {

@@ -18,6 +18,12 @@ func (b bitset) add(i int) { b[i/64] |= 1 << (i % 64) }
 
 func (b bitset) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
+func (b bitset) join(other bitset) {
+	for i := range b {
+		b[i] |= other[i]
+	}
+}
+
 func (b bitset) remove(other bitset) {
 	for i := range b {
 		b[i] &^= other[i]
@@ -38,7 +44,17 @@ type ruleset struct {
 // familyRules are the rules that apply to frames of one family.
 type familyRules struct {
 	rules bitset
-	tests []staticTest
+	// byField holds the conditions that a text can only meet when it begins with a certain byte. A
+	// frame is tested against the few that begin as its texts do; all others fail at once.
+	byField [fieldPackage + 1]leadingTests
+	tests   []staticTest // all other conditions
+}
+
+// leadingTests are conditions on one field by the byte that begins what they match. A rule has at
+// most one of them.
+type leadingTests struct {
+	users bitset // of all of them
+	first map[byte][]staticTest
 }
 
 // staticTest is one condition and the rules that need it.
@@ -65,31 +81,42 @@ func newRuleset(rules []*rule, cacheFrames int) *ruleset {
 	return rs
 }
 
+// forFamily collects the conditions of the rules that apply to a family, equal ones once.
 func (rs *ruleset) forFamily(f family) familyRules {
-	type condition struct {
-		field   field
-		negated bool
-		arg     string
-	}
 	fr := familyRules{rules: newBitset(len(rs.rules))}
-	known := map[condition]int{}
+	for i := range fr.byField {
+		fr.byField[i] = leadingTests{users: newBitset(len(rs.rules)), first: map[byte][]staticTest{}}
+	}
 	for i, r := range rs.rules {
 		if !r.families[f] {
 			continue
 		}
 		fr.rules.add(i)
 		for _, m := range r.static {
-			key := condition{m.field, m.negated, m.arg}
-			at, ok := known[key]
-			if !ok {
-				at = len(fr.tests)
-				known[key] = at
-				fr.tests = append(fr.tests, staticTest{matcher: m, users: newBitset(len(rs.rules))})
+			lead := &fr.byField[m.field]
+			if !m.leads() || lead.users.has(i) {
+				fr.tests = addUser(fr.tests, m, i, len(rs.rules))
+				continue
 			}
-			fr.tests[at].users.add(i)
+			lead.users.add(i)
+			by := m.glob.text[0]
+			lead.first[by] = addUser(lead.first[by], m, i, len(rs.rules))
 		}
 	}
 	return fr
+}
+
+// addUser notes that rule i of n needs a condition.
+func addUser(tests []staticTest, m *matcher, i, n int) []staticTest {
+	at := slices.IndexFunc(tests, func(t staticTest) bool {
+		return t.matcher.field == m.field && t.matcher.negated == m.negated && t.matcher.arg == m.arg
+	})
+	if at < 0 {
+		at = len(tests)
+		tests = append(tests, staticTest{matcher: m, users: newBitset(n)})
+	}
+	tests[at].users.add(i)
+	return tests
 }
 
 // candidates returns the rules whose family and static conditions a frame meets.
@@ -103,6 +130,10 @@ func (rs *ruleset) candidates(f *frameState) bitset {
 	}
 	fr := &rs.families[f.family]
 	set := slices.Clone(fr.rules)
+	fr.byField[fieldFunction].settle(set, f, f.function)
+	fr.byField[fieldModule].settle(set, f, f.frame.Module)
+	fr.byField[fieldPackage].settle(set, f, f.foldedPackage())
+	fr.byField[fieldPath].settle(set, f, f.foldedPath())
 	for i := range fr.tests {
 		if t := &fr.tests[i]; !t.matcher.frame(f) {
 			set.remove(t.users)
@@ -110,6 +141,28 @@ func (rs *ruleset) candidates(f *frameState) bitset {
 	}
 	rs.cache.put(key, set)
 	return set
+}
+
+// settle removes from set the rules that ask for another text than v. A path may be meant from the
+// root, so what begins with a slash is tested too.
+func (l *leadingTests) settle(set bitset, f *frameState, v string) {
+	met := make(bitset, len(set))
+	test := func(list []staticTest) {
+		for i := range list {
+			if list[i].matcher.frame(f) {
+				met.join(list[i].users)
+			}
+		}
+	}
+	if v != "" {
+		test(l.first[v[0]])
+		if v[0] != '/' {
+			test(l.first['/'])
+		}
+	}
+	for i := range set {
+		set[i] &^= l.users[i] &^ met[i]
+	}
 }
 
 // each calls visit with the rules that are in pass and in at least one frame's candidates, in order.

@@ -13,13 +13,14 @@ func (r *run) csp() *node {
 	directive := member(report, "effective_directive", "effective-directive")
 	blocked := normalizeURI(member(report, "blocked_uri", "blocked-uri"))
 	violated := member(report, "violated_directive", "violated-directive")
-	what := r.arena.node(kindURI)
-	if local := localViolation(directive, violated, blocked); local != "" {
-		what = r.arena.value(kindURI, local)
-	} else if blocked != "" {
-		what = r.arena.value(kindURI, blocked)
+	violation := r.text(kindViolation, localViolation(directive, violated, blocked))
+	uri := r.text(kindURI, blocked)
+	if violation.on {
+		uri.off(hintViolationWins)
+	} else {
+		violation.off(hintNoViolation)
 	}
-	return r.arena.parent(kindCSP, r.text(kindSalt, directive), what)
+	return r.arena.parent(kindCSP, r.text(kindSalt, directive), violation, uri)
 }
 
 // localViolation is the keyword that would have allowed an inline script, empty for other reports.
