@@ -25,6 +25,8 @@ func TestTheLastMatchingRuleWins(t *testing.T) {
 		"tags.tenant:north #north\n# the end\n\ntags.tenant:south c@x": "#north",
 		`url:"https://shop.example.org/checkout/pay?step=2" a@x.org`:   "a@x.org",
 		"codeowners:/src/shop/ #shop":                                  "#shop",
+		"src/shop/* a@x.org":                                           "a@x.org",
+		"\"src/shop/*\" #a:b":                                          "#a:b",
 		"path:src/shop/* a@x.org b@x.org\npath:src/web/* c@x.org":      "c@x.org",
 	} {
 		rules, err := ownership.Parse(text)
@@ -45,7 +47,7 @@ func TestTheLastMatchingRuleWins(t *testing.T) {
 func TestLinesThatAreNoRules(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"path:a a@x.org\nsrc/* b@x.org":          "Line 2: a rule begins with",
+		"path:a a@x.org\nsrc/*":                  "Line 2: a rule names 1 to",
 		"file:a a@x.org":                         "Line 1: unknown kind",
 		"path:src/*":                             "Line 1: a rule names 1 to",
 		"path:src/* everybody":                   `"everybody" is no owner`,

@@ -68,8 +68,8 @@ func (rs Rules) Owners() []string {
 	return names
 }
 
-// Parse reads rules, one a line: a kind, a colon and a pattern, then the owners. "#" begins a
-// comment. fault.Invalid: a line is no rule; the text names it.
+// Parse reads rules, one a line: a kind, a colon and a pattern, then the owners. A pattern alone is a
+// path. "#" begins a comment. fault.Invalid: a line is no rule; the text names it.
 func Parse(text string) (Rules, error) {
 	if len(text) > MaxBytes || !utf8.ValidString(text) {
 		return nil, fault.New(fault.Invalid, "Ownership rules are UTF-8 text of at most %d bytes.", MaxBytes)
@@ -96,8 +96,8 @@ func Parse(text string) (Rules, error) {
 func parseRule(line string, number int) (Rule, error) {
 	r := Rule{Line: number}
 	kind, rest, found := strings.Cut(line, ":")
-	if !found || strings.ContainsAny(kind, " \t") {
-		return r, fault.New(fault.Invalid, `Line %d: a rule begins with path:, module:, url:, tags.KEY: or codeowners: and a pattern, as in "path:src/cart/* cart@example.com #shop".`, number)
+	if !found || strings.ContainsAny(kind, " \t\"") {
+		kind, rest = string(Path), line
 	}
 	if key, isTag := strings.CutPrefix(kind, "tags."); isTag && key != "" {
 		r.Kind, r.Tag = Tag, key
