@@ -3,6 +3,7 @@
 package smtpsink
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,7 +14,10 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"mime"
+	"mime/multipart"
 	"net"
+	"net/mail"
 	"os"
 	"sync"
 	"testing"
@@ -47,11 +51,21 @@ type Sink struct {
 // New starts a server that ends with the test. Without a certificate it offers no STARTTLS.
 func New(t testing.TB, cert *tls.Certificate) *Sink {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	s, stop, err := Start(cert)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Sink{Address: ln.Addr().String(), tried: map[string]int{}}
+	t.Cleanup(stop)
+	return s
+}
+
+// Start is New for programs: stop ends the server.
+func Start(cert *tls.Certificate) (s *Sink, stop func(), err error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	s = &Sink{Address: ln.Addr().String(), tried: map[string]int{}}
 	srv := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &session{sink: s, conn: c}, nil }))
 	srv.Domain, srv.MaxMessageBytes, srv.ReadTimeout, srv.WriteTimeout = "localhost", maxMail, 30*time.Second, 30*time.Second
 	srv.ErrorLog = log.New(io.Discard, "", 0)
@@ -60,8 +74,7 @@ func New(t testing.TB, cert *tls.Certificate) *Sink {
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(ln) }()
-	t.Cleanup(func() { _ = srv.Close(); <-done })
-	return s
+	return s, func() { _ = srv.Close(); <-done }, nil
 }
 
 // URL is the server as TOCSIN_SMTP_URL names it.
@@ -156,4 +169,29 @@ func Trusted(file string) (tls.Certificate, error) {
 		err = os.Setenv("SSL_CERT_FILE", file)
 	}
 	return cert, err
+}
+
+// Text is the subject of a mail and its plain part.
+func (m *Mail) Text() (subject, plain string, err error) {
+	parsed, err := mail.ReadMessage(bytes.NewReader(m.Data))
+	if err != nil {
+		return "", "", err
+	}
+	if subject, err = new(mime.WordDecoder).DecodeHeader(parsed.Header.Get("Subject")); err != nil {
+		return "", "", err
+	}
+	_, params, err := mime.ParseMediaType(parsed.Header.Get("Content-Type"))
+	if err != nil {
+		return "", "", err
+	}
+	for r := multipart.NewReader(parsed.Body, params["boundary"]); ; {
+		part, err := r.NextPart() // decodes quoted-printable
+		if err != nil {
+			return "", "", err
+		}
+		if kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type")); kind == "text/plain" {
+			text, err := io.ReadAll(part)
+			return subject, string(text), err
+		}
+	}
 }
