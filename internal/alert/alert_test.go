@@ -1,6 +1,7 @@
 package alert_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/issue"
 )
 
 var somewhere = alert.Action{Kind: alert.ActionDestination, Destination: 9}
@@ -37,11 +39,34 @@ func TestValidationSaysWhatIsAllowed(t *testing.T) {
 		"the interval of \"events\" is one of 1m, 5m, 15m, 30m, 1h, 1d, 1w, 30d": func(r *alert.Rule) {
 			r.Conditions = []alert.Clause{{Kind: alert.KindEvents, Value: "1", Interval: "1y"}}
 		},
+		"the value of \"events\" is a number from 0": func(r *alert.Rule) {
+			r.Conditions = []alert.Clause{{Kind: alert.KindEvents, Value: "NaN", Interval: "1h", Compare: true, Shift: "1d"}}
+		},
+		"the interval that \"users\" compares with is one of 5m, 15m, 1h, 1d, 1w, 30d": func(r *alert.Rule) {
+			r.Conditions = []alert.Clause{{Kind: alert.KindUsers, Value: "1", Interval: "1h", Compare: true}}
+		},
 	} {
 		r := alert.NewOrRegressed(1, "Tell us", somewhere)
 		spoil(&r)
 		if err := r.Validate(); fault.KindOf(err) != fault.Invalid || fault.Public(err) != want {
 			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+// TestAPatternIsOnlyText: what would take a regular expression for ever is looked for as it is written.
+func TestAPatternIsOnlyText(t *testing.T) {
+	t.Parallel()
+	const doom = "(a+)+$"
+	r := alert.NewOrRegressed(1, "Doom", somewhere)
+	r.Filters = []alert.Clause{{Kind: alert.KindTag, Key: "path", Match: alert.OpContains, Value: doom}}
+	if err := r.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]alert.Truth{"a " + doom + " b": alert.True, strings.Repeat("a", 1<<20) + "!": alert.False} {
+		f := scene(issue.ChangeNew, func(f *alert.Facts) { f.Event.Tags = [][2]string{{"path", text}} })
+		if got := alert.Prepare(&r).Evaluate(f); got != want {
+			t.Errorf("%.20s…: want %v, got %v", text, want, got)
 		}
 	}
 }

@@ -110,37 +110,6 @@ func truth(b bool) Truth {
 	return False
 }
 
-// combine joins clauses; every match is true of an empty list.
-func combine(m Match, list []Clause, r *Rule, f *Facts) Truth {
-	if len(list) == 0 {
-		return True
-	}
-	unknown := false
-	for i := range list {
-		switch t := list[i].holds(r, f); {
-		case t == Unknown:
-			unknown = true
-		case m == MatchAny && t == True:
-			return True
-		case m == MatchNone && t == True, m != MatchAny && m != MatchNone && t == False:
-			return False
-		}
-	}
-	if unknown {
-		return Unknown
-	}
-	return truth(m != MatchAny)
-}
-
-// holds reports what the clause says of f.
-func (c *Clause) holds(r *Rule, f *Facts) Truth {
-	k, known := kinds[c.Kind]
-	if !known {
-		return False
-	}
-	return k.holds(c, r, f)
-}
-
 // maxNested bounds the clauses inside a clause.
 const maxNested = 16
 

@@ -1,8 +1,11 @@
 package alert
 
 import (
+	"encoding/json"
+	"slices"
 	"time"
 
+	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/issue"
 )
 
@@ -20,6 +23,11 @@ type Facts struct {
 	// Latest is the newest release by environment; "" is of any.
 	Latest map[string]string
 	Order  issue.Order // of the project's releases; beside Latest
+	// Among are, of a look at further events, the values that tags of those events have, by TagKey; a
+	// key that is absent was not noted. While no event is read they tell which clauses none satisfies.
+	Among map[string][]string
+	// Sampled tells that the events which were read, and satisfied no rule, are not all there are.
+	Sampled bool
 	// Before is how often the issue had been seen when rules last looked at it; zero: as Change tells.
 	Before int64
 }
@@ -107,8 +115,65 @@ func (f *Facts) environment() string {
 // eventful reports whether the change itself says which event it is about.
 func (f *Facts) eventful() bool { return f.Event != nil || f.Change.EventID != "" }
 
-// Accepts reports whether all of the clauses, which are about events alone, accept an event.
-func Accepts(clauses []Clause, e *EventFacts) bool {
-	f := &Facts{Change: &issue.Change{}, Event: e}
-	return combine(MatchAll, clauses, &Rule{}, f) == True
+// among is what a look says whose events were not read: False when none of the values that they have
+// is a wanted one. When not all of them can be read, that some event has such a value is enough for a
+// rule that asks nothing else of the same event.
+func (f *Facts) among(key string, alone bool, wanted func(string) bool) Truth {
+	values, noted := f.Among[key]
+	switch {
+	case f.Event != nil || !noted:
+		return Unknown
+	case !slices.ContainsFunc(values, wanted):
+		return False
+	case f.Sampled && alone:
+		return True
+	}
+	return Unknown
+}
+
+// TagKey is the key under which Facts.Among has a tag.
+func TagKey(key string) string { return tagKey(key) }
+
+// AskedTags are the keys of the tags whose values decide, before any event is read, whether a rule
+// about further events can fire; ascending.
+func (r *Rule) AskedTags() []string {
+	keys := []string{}
+	if !r.AsksEvents() {
+		return keys
+	}
+	if r.Environment != "" {
+		keys = append(keys, "environment")
+	}
+	for _, list := range [][]Clause{r.Conditions, r.Filters} {
+		for i := range list {
+			switch c := &list[i]; c.Kind {
+			case KindTag:
+				keys = append(keys, tagKey(c.Key))
+			case KindLevel, KindEnvironment:
+				keys = append(keys, string(c.Kind))
+			case KindLatestRelease:
+				keys = append(keys, "release")
+			}
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// Sieve is clauses, about events alone, that all must accept an event.
+type Sieve []*term
+
+// NewSieve reads the clauses of a Count.
+func NewSieve(filter string) (Sieve, error) {
+	var clauses []Clause
+	if err := json.Unmarshal([]byte(filter), &clauses); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "read the filters of a condition")
+	}
+	p := printer{terms: map[string]*term{}}
+	return p.all(&Rule{}, clauses, false), nil
+}
+
+// Accepts reports whether all of the clauses accept an event.
+func (s Sieve) Accepts(e *EventFacts) bool {
+	return combine(MatchAll, s, &Facts{Change: &issue.Change{}, Event: e}, nil) == True
 }

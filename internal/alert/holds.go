@@ -11,45 +11,45 @@ import (
 
 // holdsEvent is true of each look at the issue's new events. The events that made, regressed or
 // woke it are among those, so the changes themselves are not told twice.
-func holdsEvent(_ *Clause, _ *Rule, f *Facts) Truth { return truth(f.Change.Kind == issue.ChangeSeen) }
+func holdsEvent(_ *term, f *Facts) Truth { return truth(f.Change.Kind == issue.ChangeSeen) }
 
 // holdsNew is true when the issue is new; of a rule for one environment, when it is new there.
-func holdsNew(_ *Clause, r *Rule, f *Facts) Truth {
+func holdsNew(t *term, f *Facts) Truth {
 	c := f.Change
-	return truth(c.IsNew || c.Kind == issue.ChangeNew || r.Environment != "" && c.NewEnvironment)
+	return truth(c.IsNew || c.Kind == issue.ChangeNew || t.environment != "" && c.NewEnvironment)
 }
 
-func holdsRegressed(_ *Clause, _ *Rule, f *Facts) Truth {
+func holdsRegressed(_ *term, f *Facts) Truth {
 	return truth(f.Change.IsRegression || f.Change.Kind == issue.ChangeRegressed)
 }
 
-func holdsReappeared(_ *Clause, _ *Rule, f *Facts) Truth {
+func holdsReappeared(_ *term, f *Facts) Truth {
 	return truth(f.Change.HasReappeared || f.Change.Kind == issue.ChangeReappeared)
 }
 
-func holdsEscalating(_ *Clause, _ *Rule, f *Facts) Truth {
+func holdsEscalating(_ *term, f *Facts) Truth {
 	return truth(f.Change.HasEscalated || f.Change.Kind == issue.ChangeEscalating)
 }
 
 // holdsNewRelease is about further releases: the first one is no spread.
-func holdsNewRelease(_ *Clause, _ *Rule, f *Facts) Truth {
+func holdsNewRelease(_ *term, f *Facts) Truth {
 	c := f.Change
 	return truth(!c.IsNew && (c.NewRelease || c.Kind == issue.ChangeInRelease))
 }
 
-func holdsNewEnvironment(_ *Clause, _ *Rule, f *Facts) Truth {
+func holdsNewEnvironment(_ *term, f *Facts) Truth {
 	c := f.Change
 	return truth(!c.IsNew && (c.NewEnvironment || c.Kind == issue.ChangeInEnvironment))
 }
 
-func holdsNewHigh(_ *Clause, _ *Rule, f *Facts) Truth {
+func holdsNewHigh(_ *term, f *Facts) Truth {
 	if !f.Change.IsNew && f.Change.Kind != issue.ChangeNew {
 		return False
 	}
 	return f.priority(issue.High)
 }
 
-func holdsExistingHigh(_ *Clause, _ *Rule, f *Facts) Truth {
+func holdsExistingHigh(_ *term, f *Facts) Truth {
 	c := f.Change
 	if c.IsNew || !c.BecameHigh && !c.HasEscalated && !c.HasReappeared {
 		return False
@@ -57,11 +57,11 @@ func holdsExistingHigh(_ *Clause, _ *Rule, f *Facts) Truth {
 	return f.priority(issue.High)
 }
 
-func holdsPriorityChanged(c *Clause, _ *Rule, f *Facts) Truth {
+func holdsPriorityChanged(t *term, f *Facts) Truth {
 	if f.Change.Kind != issue.ChangePriority {
 		return False
 	}
-	p, _ := issue.ParsePriority(c.Value)
+	p, _ := issue.ParsePriority(t.Value)
 	return f.priority(p)
 }
 
@@ -96,29 +96,28 @@ func (c *Clause) count(r *Rule, before bool) Count {
 
 // holdsCount compares a number of events or users with the clause's value. An issue that has not
 // so many events altogether needs no counting: nor has it more users than events.
-func holdsCount(c *Clause, r *Rule, f *Facts) Truth {
+func holdsCount(t *term, f *Facts) Truth {
 	if f.Change.Kind != issue.ChangeSeen {
 		return False
 	}
 	if f.Issue == nil {
 		return Unknown
 	}
-	value := c.number()
-	if !c.Compare && float64(f.Issue.TimesSeen) <= value {
+	if !t.Compare && float64(f.Issue.TimesSeen) <= t.number {
 		return False
 	}
-	now, ok := f.Counts[c.count(r, false)]
+	now, ok := f.Counts[t.now]
 	if !ok {
 		return Unknown
 	}
-	if !c.Compare {
-		return truth(now > value)
+	if !t.Compare {
+		return truth(now > t.number)
 	}
-	before, ok := f.Counts[c.count(r, true)]
+	before, ok := f.Counts[t.before]
 	if !ok {
 		return Unknown
 	}
-	return truth(percent(now, before) > value)
+	return truth(percent(now, before) > t.number)
 }
 
 // percent is by how much now exceeds before.
@@ -131,8 +130,8 @@ func percent(now, before float64) float64 {
 }
 
 // holdsNth is true when one of the events since rules last looked was the Nth, 2Nth …
-func holdsNth(c *Clause, _ *Rule, f *Facts) Truth {
-	n := int64(c.number())
+func holdsNth(t *term, f *Facts) Truth {
+	n := int64(t.number)
 	if f.Change.Kind != issue.ChangeSeen || n <= 0 {
 		return False
 	}
@@ -146,90 +145,100 @@ func holdsNth(c *Clause, _ *Rule, f *Facts) Truth {
 	return truth(total/n > before/n)
 }
 
-func holdsAge(c *Clause, _ *Rule, f *Facts) Truth {
+func holdsAge(t *term, f *Facts) Truth {
 	if f.Issue == nil {
 		return Unknown
 	}
-	limit := time.Duration(min(c.number(), 1e6)) * ageUnits[c.Interval]
+	limit := time.Duration(min(t.number, 1e6)) * ageUnits[t.Interval]
 	age := f.Now.Sub(f.Issue.FirstSeen)
-	if c.Match == OpOlder {
+	if t.Match == OpOlder {
 		return truth(age > limit)
 	}
 	return truth(age < limit)
 }
 
-func holdsTimesSeen(c *Clause, _ *Rule, f *Facts) Truth {
+func holdsTimesSeen(t *term, f *Facts) Truth {
 	if f.Issue == nil {
 		return Unknown
 	}
-	return truth(float64(f.Issue.TimesSeen) >= c.number())
+	return truth(float64(f.Issue.TimesSeen) >= t.number)
 }
 
-func holdsUsersSeen(c *Clause, _ *Rule, f *Facts) Truth {
+func holdsUsersSeen(t *term, f *Facts) Truth {
 	if f.Issue == nil {
 		return Unknown
 	}
-	return truth(float64(f.Issue.UserCount) >= c.number())
+	return truth(float64(f.Issue.UserCount) >= t.number)
 }
 
-func holdsAssignedTo(c *Clause, _ *Rule, f *Facts) Truth {
+func holdsAssignedTo(t *term, f *Facts) Truth {
 	if f.Issue == nil {
 		return Unknown
 	}
-	if c.Value == "nobody" {
+	if t.Value == "nobody" {
 		return truth(f.Issue.Assignee == "")
 	}
-	return truth(f.Issue.Assignee == c.Value)
+	return truth(f.Issue.Assignee == t.Value)
 }
 
-func holdsLevel(c *Clause, _ *Rule, f *Facts) Truth {
+func holdsLevel(t *term, f *Facts) Truth {
+	want := severity(t.Value)
+	compare := func(level string) bool {
+		switch have := severity(level); t.Match {
+		case OpEqual:
+			return have == want
+		case OpAtMost:
+			return have <= want
+		default:
+			return have >= want
+		}
+	}
 	if !f.eventful() {
-		return Unknown
+		return f.among("level", t.alone, compare)
 	}
-	have, want := severity(f.level()), severity(c.Value)
-	switch c.Match {
-	case OpEqual:
-		return truth(have == want)
-	case OpAtMost:
-		return truth(have <= want)
-	}
-	return truth(have >= want)
+	return truth(compare(f.level()))
 }
 
-func holdsPriority(c *Clause, _ *Rule, f *Facts) Truth {
-	p, _ := issue.ParsePriority(c.Value)
+func holdsPriority(t *term, f *Facts) Truth {
+	p, _ := issue.ParsePriority(t.Value)
 	return f.priority(p)
 }
 
-func holdsCategory(c *Clause, _ *Rule, f *Facts) Truth {
+func holdsCategory(t *term, f *Facts) Truth {
 	if f.Issue == nil {
 		return Unknown
 	}
-	return truth((f.Issue.Category == c.Value) != (c.Match == OpNotEqual))
+	return truth((f.Issue.Category == t.Value) != (t.Match == OpNotEqual))
 }
 
-func holdsTag(c *Clause, _ *Rule, f *Facts) Truth {
-	if f.Event == nil || f.Event.Tags == nil {
+func holdsTag(t *term, f *Facts) Truth {
+	if f.Event != nil && f.Event.Tags != nil {
+		return truth(t.want.inTag(f.Event.Tags, t.key))
+	}
+	if t.want.negative {
 		return Unknown
 	}
-	return truth(matchValues(tagValues(f.Event.Tags, c.Key), c.Match, c.Value))
+	return f.among(t.key, t.alone, t.want.is)
 }
 
-func holdsAttribute(c *Clause, _ *Rule, f *Facts) Truth {
+func holdsAttribute(t *term, f *Facts) Truth {
 	if f.Event == nil || f.Event.Attributes == nil {
 		return Unknown
 	}
-	return truth(matchValues(f.Event.Attributes[c.Key], c.Match, c.Value))
+	return truth(t.want.in(f.Event.Attributes[t.Key]))
 }
 
 func needLatest(_ *Clause, r *Rule, n *Needs) {
 	n.Event, n.Latest = true, append(n.Latest, r.Environment)
 }
 
-func holdsLatestRelease(_ *Clause, r *Rule, f *Facts) Truth {
-	latest, ok := f.Latest[r.Environment]
-	if !ok || !f.eventful() {
+func holdsLatestRelease(t *term, f *Facts) Truth {
+	latest, ok := f.Latest[t.environment]
+	switch {
+	case !ok:
 		return Unknown
+	case !f.eventful():
+		return f.among("release", t.alone, func(v string) bool { return v == latest })
 	}
 	return truth(latest != "" && f.release() == latest)
 }
@@ -239,34 +248,37 @@ func needReleaseAge(c *Clause, _ *Rule, n *Needs) {
 }
 
 // holdsReleaseAge compares the issue's oldest or newest release with the newest of an environment.
-func holdsReleaseAge(c *Clause, _ *Rule, f *Facts) Truth {
-	latest, ok := f.Latest[c.Value]
+func holdsReleaseAge(t *term, f *Facts) Truth {
+	latest, ok := f.Latest[t.Value]
 	if !ok || f.Issue == nil {
 		return Unknown
 	}
 	have := f.Issue.LastRelease
-	if c.Key == "oldest" {
+	if t.Key == "oldest" {
 		have = f.Issue.FirstRelease
 	}
 	if latest == "" || have == "" || f.Order == nil {
 		return False
 	}
 	order, _ := f.Order(have, latest)
-	if c.Match == OpOlder {
+	if t.Match == OpOlder {
 		return truth(order < 0)
 	}
 	return truth(order > 0)
 }
 
-func holdsEnvironment(c *Clause, _ *Rule, f *Facts) Truth {
-	if !f.eventful() {
-		return Unknown
+func holdsEnvironment(t *term, f *Facts) Truth {
+	is := func(environment string) bool {
+		return strings.EqualFold(strings.TrimSpace(environment), strings.TrimSpace(t.Value))
 	}
-	return truth(strings.EqualFold(strings.TrimSpace(f.environment()), strings.TrimSpace(c.Value)))
+	if !f.eventful() {
+		return f.among("environment", t.alone, is)
+	}
+	return truth(is(f.environment()))
 }
 
-func holdsQuery(c *Clause, _ *Rule, f *Facts) Truth {
-	found, ok := f.Queries[c.Value]
+func holdsQuery(t *term, f *Facts) Truth {
+	found, ok := f.Queries[t.Value]
 	if !ok {
 		return Unknown
 	}

@@ -16,7 +16,7 @@ type kind struct {
 	trigger bool // about what happened; otherwise about how things are
 	counts  bool // a trigger of further events alone
 	check   func(*Clause) error
-	holds   func(*Clause, *Rule, *Facts) Truth
+	holds   func(*term, *Facts) Truth
 	needs   func(*Clause, *Rule, *Needs)
 }
 
@@ -24,8 +24,8 @@ type kind struct {
 var kinds map[Kind]kind
 
 func init() {
-	on := func(kinds ...issue.ChangeKind) func(*Clause, *Rule, *Facts) Truth {
-		return func(_ *Clause, _ *Rule, f *Facts) Truth { return truth(slices.Contains(kinds, f.Change.Kind)) }
+	on := func(kinds ...issue.ChangeKind) func(*term, *Facts) Truth {
+		return func(_ *term, f *Facts) Truth { return truth(slices.Contains(kinds, f.Change.Kind)) }
 	}
 	needIssue := func(_ *Clause, _ *Rule, n *Needs) { n.Issue = true }
 	needEvent := func(_ *Clause, _ *Rule, n *Needs) { n.Event = true }
@@ -114,7 +114,7 @@ func checkNumber(least float64) func(*Clause) error {
 
 func checkCount(c *Clause) error {
 	n, err := strconv.ParseFloat(c.Value, 64)
-	if err != nil || n < 0 || n > 1e12 {
+	if err != nil || !(n >= 0 && n <= 1e12) { // nor is it NaN
 		return fault.New(fault.Invalid, "the value of %q is a number from 0", c.Kind)
 	}
 	if windows[c.Interval] == 0 {

@@ -5,60 +5,70 @@ import (
 	"strings"
 )
 
-// matchValues compares the values something has with the one wanted, lower-cased and trimmed. Of
-// negative comparisons all values must satisfy it.
+// wanted is what the values of a tag or an attribute are compared with, read once: lower-cased and
+// trimmed. Of negative comparisons all values must satisfy it.
 // Rule: getsentry/sentry src/sentry/rules/match.py
-func matchValues(values []string, op Operator, want string) bool {
-	switch op {
-	case OpSet:
-		return slices.ContainsFunc(values, func(v string) bool { return strings.TrimSpace(v) != "" })
-	case OpNotSet:
-		return !slices.ContainsFunc(values, func(v string) bool { return strings.TrimSpace(v) != "" })
-	case OpNotEqual, OpNotContains, OpNotStarts, OpNotEnds, OpNotIn:
-		return !matchValues(values, negations[op], want)
+type wanted struct {
+	op       Operator // never a negative one
+	negative bool
+	text     string
+	list     []string // of OpIn
+}
+
+func newWanted(op Operator, value string) wanted {
+	w := wanted{op: op, text: fold(value)}
+	if positive, negative := negations[op]; negative {
+		w.op, w.negative = positive, true
 	}
-	want = fold(want)
-	var list []string
-	if op == OpIn {
-		for part := range strings.SplitSeq(want, ",") {
-			list = append(list, strings.TrimSpace(part))
+	if w.op == OpIn {
+		for part := range strings.SplitSeq(w.text, ",") {
+			w.list = append(w.list, strings.TrimSpace(part))
 		}
 	}
-	return slices.ContainsFunc(values, func(v string) bool {
-		v = fold(v)
-		switch op {
-		case OpEqual:
-			return v == want
-		case OpContains:
-			return strings.Contains(v, want)
-		case OpStarts:
-			return strings.HasPrefix(v, want)
-		case OpEnds:
-			return strings.HasSuffix(v, want)
-		case OpIn:
-			return slices.Contains(list, v)
-		}
-		return false
-	})
+	return w
 }
 
 var negations = map[Operator]Operator{
-	OpNotEqual: OpEqual, OpNotContains: OpContains, OpNotStarts: OpStarts, OpNotEnds: OpEnds, OpNotIn: OpIn,
+	OpNotEqual: OpEqual, OpNotContains: OpContains, OpNotStarts: OpStarts, OpNotEnds: OpEnds, OpNotIn: OpIn, OpNotSet: OpSet,
+}
+
+// in reports whether values satisfy the comparison.
+func (w *wanted) in(values []string) bool { return slices.ContainsFunc(values, w.is) != w.negative }
+
+// inTag reports whether the values of a tag do.
+func (w *wanted) inTag(tags [][2]string, key string) bool {
+	for i := range tags {
+		if tagKey(tags[i][0]) == key && w.is(tags[i][1]) {
+			return !w.negative
+		}
+	}
+	return w.negative
+}
+
+// is compares one value, as if the comparison were not a negative one.
+func (w *wanted) is(v string) bool {
+	v = fold(v)
+	switch w.op {
+	case OpSet:
+		return v != ""
+	case OpEqual:
+		return v == w.text
+	case OpContains:
+		return strings.Contains(v, w.text)
+	case OpStarts:
+		return strings.HasPrefix(v, w.text)
+	case OpEnds:
+		return strings.HasSuffix(v, w.text)
+	case OpIn:
+		return slices.Contains(w.list, v)
+	}
+	return false
 }
 
 func fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-// tagValues are the values of a tag; keys compare without case and without the prefix sentry:.
-func tagValues(tags [][2]string, key string) []string {
-	key = strings.TrimPrefix(fold(key), "sentry:")
-	var list []string
-	for _, t := range tags {
-		if strings.TrimPrefix(fold(t[0]), "sentry:") == key {
-			list = append(list, t[1])
-		}
-	}
-	return list
-}
+// tagKey is the key of a tag as keys compare: without case and without the prefix sentry:.
+func tagKey(key string) string { return strings.TrimPrefix(fold(key), "sentry:") }
 
 // attributeNames are the attributes of events that filters know, as the wire spells them.
 var attributeNames = []string{

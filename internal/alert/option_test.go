@@ -64,7 +64,7 @@ func TestOptionsOfARuleAreEvaluated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := rule([]alert.Clause{{Kind: alert.KindNew}}, nil)
 			c.set(r)
-			if got := r.Evaluate(c.facts); got != c.want {
+			if got := alert.Prepare(r).Evaluate(c.facts); got != c.want {
 				t.Errorf("want %v, got %v", c.want, got)
 			}
 		})

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
-	"github.com/tocsin-dev/tocsin/internal/issue"
 )
 
 // Rule says which changes of a project's issues are told to whom. The fields with JSON names are
@@ -226,59 +225,6 @@ func (r *Rule) AsksEvents() bool {
 		}
 	}
 	return false
-}
-
-// Evaluate reports whether the rule wants the change of f told; Unknown asks for the facts that
-// Needs lists. Apart from looks at events, a change is only told when a condition is about it.
-// Rule: getsentry/sentry src/sentry/rules/processing/processor.py
-func (r *Rule) Evaluate(f *Facts) Truth {
-	if !r.Enabled || r.Project != f.Change.Project || r.IsSnoozed(f.Now) {
-		return False
-	}
-	if f.Issue != nil && f.Issue.Status == issue.Archived {
-		return False
-	}
-	if f.Change.Kind != issue.ChangeSeen && !r.about(f) {
-		return False
-	}
-	conditions := combine(r.Match, r.Conditions, r, f)
-	if conditions == False {
-		return False
-	}
-	all := [...]Truth{conditions, r.inEnvironment(f), combine(r.FilterMatch, r.Filters, r, f)}
-	out := True
-	for _, t := range all {
-		switch t {
-		case False:
-			return False
-		case Unknown:
-			out = Unknown
-		}
-	}
-	return out
-}
-
-// about reports whether a condition that can be about this change may hold of it.
-func (r *Rule) about(f *Facts) bool {
-	if r.Match == MatchNone {
-		return false
-	}
-	for i := range r.Conditions {
-		if c := &r.Conditions[i]; c.Kind.IsTrigger() && c.holds(r, f) != False {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Rule) inEnvironment(f *Facts) Truth {
-	if r.Environment == "" {
-		return True
-	}
-	if !f.eventful() {
-		return Unknown
-	}
-	return truth(strings.EqualFold(f.environment(), r.Environment))
 }
 
 // isActor reports whether text is "user:" or "team:" with an id.

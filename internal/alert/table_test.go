@@ -154,12 +154,12 @@ func TestEveryConditionFires(t *testing.T) {
 func evaluates(t *testing.T, name string, r *alert.Rule, yes, no *alert.Facts) {
 	t.Helper()
 	t.Run(name+"/fires", func(t *testing.T) {
-		if got := r.Evaluate(yes); got != alert.True {
+		if got := alert.Prepare(r).Evaluate(yes); got != alert.True {
 			t.Errorf("want it to fire, got %v", got)
 		}
 	})
 	t.Run(name+"/silent", func(t *testing.T) {
-		if got := r.Evaluate(no); got != alert.False {
+		if got := alert.Prepare(r).Evaluate(no); got != alert.False {
 			t.Errorf("want it silent, got %v", got)
 		}
 	})
@@ -197,10 +197,10 @@ func TestEveryConditionFilterAndActionCombine(t *testing.T) {
 						no.Issue.Priority = issue.High
 					}
 				}
-				if got := r.Evaluate(yes); got != alert.True {
+				if got := alert.Prepare(r).Evaluate(yes); got != alert.True {
 					t.Errorf("%s × %s × %s: want it to fire, got %v", c.name, f.name, a.Kind, got)
 				}
-				if got := r.Evaluate(no); got != alert.False {
+				if got := alert.Prepare(r).Evaluate(no); got != alert.False {
 					t.Errorf("%s × %s × %s: want it silent, got %v", c.name, f.name, a.Kind, got)
 				}
 				combined++

@@ -174,8 +174,11 @@ func (c *Clause) adapt(in map[string]any) error {
 // nested reads the filters inside a condition on users.
 func (c *Clause) nested(v any) error {
 	list, _ := v.([]any)
-	if c.Kind != KindUsersFiltered || len(list) > maxNested {
+	switch {
+	case c.Kind != KindUsersFiltered:
 		return nil
+	case len(list) > maxNested:
+		return fault.New(fault.Invalid, "conditions: at most %d narrow which events count.", maxNested)
 	}
 	for _, item := range list {
 		raw, err := json.Marshal(item)

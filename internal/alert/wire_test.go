@@ -2,6 +2,7 @@ package alert_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
@@ -26,7 +27,7 @@ func TestWireFormsRoundTrip(t *testing.T) {
 			if list.filter {
 				rule.Conditions, rule.Filters = []alert.Clause{{Kind: alert.KindNew}}, []alert.Clause{got}
 			}
-			if rule.Evaluate(facts) != alert.True || rule.Evaluate(silent) != alert.False {
+			if alert.Prepare(rule).Evaluate(facts) != alert.True || alert.Prepare(rule).Evaluate(silent) != alert.False {
 				t.Errorf("%s means something else as %s", r.name, raw)
 			}
 			if string(got.Wire(list.filter)) != string(raw) {
@@ -35,7 +36,8 @@ func TestWireFormsRoundTrip(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{`1`, `{}`, `{"id":"sentry.rules.conditions.moon"}`, `{"id":"sentry.rules.filters.level.LevelFilter","match":"eq"}`,
-		`{"id":"sentry.rules.filters.level.LevelFilter","match":"eq","level":"7"}`, `{"id":"sentry.rules.filters.assigned_to.AssignedToFilter","targetType":"Moon"}`} {
+		`{"id":"sentry.rules.filters.level.LevelFilter","match":"eq","level":"7"}`, `{"id":"sentry.rules.filters.assigned_to.AssignedToFilter","targetType":"Moon"}`,
+		`{"id":"sentry.rules.conditions.event_frequency.EventUniqueUserFrequencyConditionWithConditions","value":1,"interval":"1h","conditions":[` + strings.Repeat("1,", 16) + `1]}`} {
 		if c, err := alert.ParseWire(json.RawMessage(bad), true); err == nil {
 			t.Errorf("%s was accepted as %+v", bad, c)
 		}

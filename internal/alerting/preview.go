@@ -44,6 +44,7 @@ type Preview struct {
 func Run(ctx context.Context, store *postgres.Store, r *alert.Rule, now time.Time) (Preview, error) {
 	p := &preview{store: store, rule: *r, now: now, out: Preview{From: now.Add(-PreviewSpan)}, issues: map[int64]*postgres.AlertIssue{}, last: map[int64]time.Time{}}
 	p.rule.Enabled, p.rule.Snoozed = true, false
+	p.held = alert.Prepare(&p.rule)
 	moments, err := store.Moments(ctx, r.Project, p.out.From, p.kinds())
 	if err != nil {
 		return p.out, err
@@ -64,6 +65,7 @@ func Run(ctx context.Context, store *postgres.Store, r *alert.Rule, now time.Tim
 type preview struct {
 	store  *postgres.Store
 	rule   alert.Rule
+	held   *alert.Prepared // rule
 	now    time.Time
 	out    Preview
 	issues map[int64]*postgres.AlertIssue
@@ -171,7 +173,7 @@ func (p *preview) look(ctx context.Context, m *postgres.Moment) error {
 	for text, ids := range p.found {
 		f.Queries[text] = ids[m.IssueID]
 	}
-	needs := p.rule.Needs()
+	needs := p.held.Needs
 	if needs.Event {
 		row, err := p.store.EventAt(ctx, p.rule.Project, m.IssueID, m.At.Add(time.Hour))
 		if err != nil {
@@ -184,7 +186,7 @@ func (p *preview) look(ctx context.Context, m *postgres.Moment) error {
 	if len(needs.Counts) > 0 && c.Kind == issue.ChangeSeen {
 		return p.slide(ctx, m, &f, needs.Counts)
 	}
-	if p.rule.Evaluate(&f) == alert.True {
+	if p.held.Evaluate(&f) == alert.True {
 		p.fire(m.At, i, c.Kind)
 	}
 	return nil
@@ -251,7 +253,7 @@ func (p *preview) slide(ctx context.Context, m *postgres.Moment, f *alert.Facts,
 			f.Counts[c] = countIn(list[:n+1], c, at)
 		}
 		f.Now, f.Change.At = at, at
-		if p.rule.Evaluate(f) == alert.True {
+		if p.held.Evaluate(f) == alert.True {
 			p.fire(at, p.issues[m.IssueID], issue.ChangeSeen)
 		}
 	}

@@ -25,6 +25,9 @@ type Seen struct {
 	ID    int64 `json:"id"` // as Change.ID
 	Issue ID    `json:"issue"`
 	Count int64 `json:"count"`
+	// Tags are the values that the events have of the tags which rules ask about, by their keys in
+	// lower case; a key that is absent was not noted.
+	Tags map[string][]string `json:"tags,omitempty"`
 }
 
 // The changes that a person, a client of the API or a rule makes.

@@ -2,6 +2,7 @@ package notifier
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,8 +68,9 @@ func (s *Service) Alert(ctx context.Context, batch []issue.Change) (rejects []bu
 			changes = append(changes, c)
 			continue
 		}
-		for _, seen := range c.Seen {
-			changes = append(changes, &issue.Change{ID: seen.ID, Kind: issue.ChangeSeen, Project: c.Project, Issue: seen.Issue, Count: seen.Count, At: c.At})
+		for j := range c.Seen {
+			seen := &c.Seen[j]
+			changes = append(changes, &issue.Change{ID: seen.ID, Kind: issue.ChangeSeen, Project: c.Project, Issue: seen.Issue, Count: seen.Count, At: c.At, Seen: c.Seen[j : j+1]})
 		}
 	}
 	fired, looked, err := s.match(ctx, changes)
@@ -98,6 +100,8 @@ type firing struct {
 type inquiry struct {
 	change *issue.Change
 	filled issue.Change // change with what the issue says now
+	book   *alert.Book
+	memo   *alert.Memo
 	facts  alert.Facts
 	issue  *postgres.AlertIssue
 	events []*alert.EventFacts
@@ -105,34 +109,22 @@ type inquiry struct {
 }
 
 // match finds the rules that want the changes told, and the changes it had to read more about. What a
-// change says itself decides nearly all of the rules; the rest is read for the whole batch at once.
+// change and its issue say decide nearly all of the rules; the rest is read for the whole batch at once.
 func (s *Service) match(ctx context.Context, changes []*issue.Change) (fired []firing, looked []*inquiry, err error) {
 	books, err := s.rules.of(ctx, s.store, projectsOf(changes))
 	if err != nil {
 		return nil, nil, err
 	}
-	now := time.Now()
-	var asked []*inquiry
-	for _, c := range changes {
-		q := &inquiry{change: c, facts: alert.Facts{Change: c, Now: now}}
-		book := books[c.Project]
-		if book == nil {
-			continue
-		}
-		for _, e := range book.For(c.Kind) {
-			if e.Evaluate(&q.facts) != alert.False && !s.memory.silent(e.Rule, c, now) {
-				q.open = append(q.open, e)
-			}
-		}
-		if len(q.open) > 0 {
-			asked = append(asked, q)
-		}
-	}
-	if looked, err = s.readIssues(ctx, asked); err != nil {
+	if looked, err = s.readIssues(ctx, inquire(changes, books)); err != nil {
 		return nil, nil, err
 	}
-	fired, asked = decide(fired, looked)
-	for _, what := range []reading{numbers, events} { // what numbers decide needs no events, which cost more
+	now := time.Now()
+	for _, q := range looked {
+		q.memo.Forget()
+		q.open = s.memory.speaking(q.book.Open(&q.facts, q.memo), q.change, now)
+	}
+	fired, asked := decide(fired, looked)
+	for _, what := range []reading{numbers, searches, events} { // the dearest last, for rules that nothing before decided
 		if len(asked) == 0 {
 			break
 		}
@@ -144,48 +136,92 @@ func (s *Service) match(ctx context.Context, changes []*issue.Change) (fired []f
 	return fired, looked, nil
 }
 
+// inquire picks the changes that a rule may want told, by what they say themselves.
+func inquire(changes []*issue.Change, books map[int64]*alert.Book) (asked []*inquiry) {
+	memos := map[int64]*alert.Memo{}
+	now := time.Now()
+	for _, c := range changes {
+		book := books[c.Project]
+		if book == nil {
+			continue
+		}
+		if memos[c.Project] == nil {
+			memos[c.Project] = book.Memo()
+		}
+		q := &inquiry{change: c, book: book, memo: memos[c.Project], facts: alert.Facts{Change: c, Now: now}}
+		switch {
+		case c.Kind != issue.ChangeSeen:
+			q.memo.Forget()
+			if len(book.Open(&q.facts, q.memo)) == 0 {
+				continue
+			}
+		case !book.AsksEvents():
+			continue
+		case len(c.Seen) == 1:
+			q.facts.Among = c.Seen[0].Tags
+		}
+		asked = append(asked, q)
+	}
+	return asked
+}
+
 // decide moves rules that are true to fired, forgets those that are false, and returns what is
 // still open.
 func decide(fired []firing, asked []*inquiry) ([]firing, []*inquiry) {
 	var rest []*inquiry
 	for _, q := range asked {
-		open := q.open[:0]
-		for _, e := range q.open {
-			switch of, t := q.evaluate(e.Rule); t {
-			case alert.True:
-				fired = append(fired, q.fire(e.Rule, of))
-			case alert.Unknown:
-				open = append(open, e)
-			}
+		if len(q.open) == 0 {
+			continue
 		}
-		if q.open = open; len(open) > 0 {
+		if fired = q.decide(fired); len(q.open) > 0 {
 			rest = append(rest, q)
 		}
 	}
 	return fired, rest
 }
 
-// evaluate holds the rule against each event that the change may be about; the first that satisfies
-// it is the one the message tells of.
-func (q *inquiry) evaluate(r *alert.Rule) (e *alert.EventFacts, best alert.Truth) {
-	if len(q.events) == 0 {
-		return nil, r.Evaluate(&q.facts)
+// decide holds the open rules against each event that the change may be about; the first that
+// satisfies a rule is the one its message tells of.
+func (q *inquiry) decide(fired []firing) []firing {
+	events := q.events
+	if len(events) == 0 {
+		events = []*alert.EventFacts{nil}
 	}
-	for _, e := range q.events {
-		q.facts.Event = e
-		switch t := r.Evaluate(&q.facts); t {
+	open, unknown := q.open, map[*alert.Prepared]bool{}
+	for _, of := range events {
+		fired, open = q.hold(fired, open, of, unknown)
+	}
+	if len(q.events) > 0 && int64(len(q.events)) < q.change.Count && len(open) > 0 {
+		q.facts.Sampled = true
+		fired, open = q.hold(fired, open, nil, map[*alert.Prepared]bool{})
+	}
+	q.open = slices.DeleteFunc(open, func(e *alert.Prepared) bool { return !unknown[e] })
+	return fired
+}
+
+// hold holds rules against one event, nil being none, and returns those that it does not satisfy; unknown
+// gets those of them that ask for more.
+func (q *inquiry) hold(fired []firing, open []*alert.Prepared, of *alert.EventFacts, unknown map[*alert.Prepared]bool) ([]firing, []*alert.Prepared) {
+	q.facts.Event = of
+	q.memo.Forget()
+	var rest []*alert.Prepared
+	for _, e := range open {
+		switch e.EvaluateWith(&q.facts, q.memo) {
 		case alert.True:
-			return e, t
+			fired = append(fired, q.fire(e.Rule, of))
+			continue
 		case alert.Unknown:
-			best = t
+			unknown[e] = true
 		}
+		rest = append(rest, e)
 	}
-	return nil, best
+	return fired, rest
 }
 
 // fire makes the firing of a rule, of an event unless that is nil.
 func (q *inquiry) fire(r *alert.Rule, e *alert.EventFacts) firing {
 	c := q.filled
+	c.Seen = nil
 	if e != nil && c.EventID == "" {
 		c.EventID, c.Level, c.Release, c.Environment = e.ID, e.Level, e.Release, e.Environment
 	}

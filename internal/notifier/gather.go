@@ -2,7 +2,6 @@ package notifier
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -10,15 +9,18 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/alerting"
 	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/fault"
+	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/search"
 )
 
 const (
 	// eventsPerLook is how many of the events that were just counted filters are held against.
-	eventsPerLook = 20
+	eventsPerLook = 50
 	// lookBack is where the events just counted lie at most.
 	lookBack = 10 * time.Minute
+	// issuesPerRead is of how many issues events are in memory at once.
+	issuesPerRead = 10
 	// filteredEvents is how many events are read to count users of those that filters accept.
 	filteredEvents = 1000
 )
@@ -52,7 +54,8 @@ func (s *Service) readIssues(ctx context.Context, asked []*inquiry) ([]*inquiry,
 type reading int
 
 const (
-	numbers reading = iota // counts, searches, releases
+	numbers  reading = iota
+	searches         // and releases
 	events
 )
 
@@ -64,11 +67,8 @@ func (s *Service) gather(ctx context.Context, asked []*inquiry, what reading) er
 	}
 	for project, list := range byProject {
 		g := &gathering{Service: s, project: project, asked: list}
-		steps := []func(context.Context) error{g.counts, g.queries, g.releases}
-		if what == events {
-			steps = []func(context.Context) error{g.events}
-		}
-		for _, step := range steps {
+		steps := map[reading][]func(context.Context) error{numbers: {g.counts}, searches: {g.queries, g.releases}, events: {g.events}}
+		for _, step := range steps[what] {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -82,84 +82,6 @@ type gathering struct {
 	*Service
 	project int64
 	asked   []*inquiry
-}
-
-// window is a count that rules ask for, of all issues they ask about at once.
-type window struct {
-	asked []*inquiry
-	limit int64 // where counting may stop, because no rule compares with more; 0: nowhere
-}
-
-// windows are the counts that open rules need.
-func (g *gathering) windows() map[alert.Count]*window {
-	wanted := map[alert.Count]*window{}
-	for _, q := range g.asked {
-		for _, e := range q.open {
-			for i, c := range e.Needs.Counts {
-				w := wanted[c]
-				if w == nil {
-					w = &window{limit: e.Needs.Limits[i]}
-					wanted[c] = w
-				}
-				if len(w.asked) == 0 || w.asked[len(w.asked)-1] != q {
-					w.asked = append(w.asked, q)
-				}
-				if limit := e.Needs.Limits[i]; limit == 0 || w.limit == 0 {
-					w.limit = 0
-				} else {
-					w.limit = max(w.limit, limit)
-				}
-			}
-		}
-	}
-	return wanted
-}
-
-// counts counts events and users, each window once for all issues that ask.
-func (g *gathering) counts(ctx context.Context) error {
-	for c, w := range g.windows() {
-		ids := make([]int64, len(w.asked))
-		for i, q := range w.asked {
-			ids[i] = q.change.Issue
-		}
-		found, err := g.count(ctx, c, ids, w.limit)
-		if err != nil {
-			return err
-		}
-		for _, q := range w.asked {
-			if q.facts.Counts == nil {
-				q.facts.Counts = map[alert.Count]float64{}
-			}
-			q.facts.Counts[c] = found[q.change.Issue]
-		}
-	}
-	return nil
-}
-
-func (g *gathering) count(ctx context.Context, c alert.Count, ids []int64, limit int64) (map[int64]float64, error) {
-	if c.Filter == "" {
-		return g.store.CountForAlerts(ctx, g.project, ids, c, time.Now(), limit)
-	}
-	var clauses []alert.Clause
-	if err := json.Unmarshal([]byte(c.Filter), &clauses); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "read the filters of a condition")
-	}
-	found := make(map[int64]float64, len(ids))
-	for _, id := range ids {
-		now := time.Now()
-		rows, err := g.store.LatestEvents(ctx, g.project, id, now.Add(-c.Shift-c.Window), now.Add(-c.Shift), filteredEvents)
-		if err != nil {
-			return nil, err
-		}
-		users := map[string]bool{}
-		for i := range rows {
-			if r := &rows[i]; r.UserKey != "" && (c.Environment == "" || c.Environment == r.Environment) && alert.Accepts(clauses, alerting.EventFacts(r)) {
-				users[r.UserKey] = true
-			}
-		}
-		found[id] = float64(len(users))
-	}
-	return found, nil
 }
 
 // queries asks which of the issues each search finds.
@@ -233,19 +155,29 @@ func (g *gathering) releases(ctx context.Context) error {
 	return err
 }
 
-// events reads the event of a change, or the latest of those that were just counted.
+// events reads the events that changes are about, and the latest of those that were just counted.
 func (g *gathering) events(ctx context.Context) error {
+	var told, looks []*inquiry
 	for _, q := range g.asked {
-		if !slices.ContainsFunc(q.open, func(e *alert.Prepared) bool { return e.Needs.Event }) {
-			continue
+		switch {
+		case !slices.ContainsFunc(q.open, func(e *alert.Prepared) bool { return e.Needs.Event }):
+		case q.change.EventID != "":
+			told = append(told, q)
+		default:
+			looks = append(looks, q)
 		}
-		rows, err := g.eventsOf(ctx, q)
-		if err != nil {
+	}
+	for part := range slices.Chunk(told, issuesPerRead) {
+		if err := g.toldEvents(ctx, part); err != nil {
 			return err
 		}
-		for i := range rows {
-			q.events = append(q.events, alerting.EventFacts(&rows[i]))
+	}
+	for part := range slices.Chunk(looks, issuesPerRead) {
+		if err := g.countedEvents(ctx, part); err != nil {
+			return err
 		}
+	}
+	for _, q := range append(told, looks...) {
 		if len(q.events) == 0 { // it is gone already: its filters can only be false
 			q.events = []*alert.EventFacts{{Level: q.change.Level, Release: q.change.Release, Environment: q.change.Environment,
 				Tags: [][2]string{}, Attributes: map[string][]string{}}}
@@ -254,19 +186,44 @@ func (g *gathering) events(ctx context.Context) error {
 	return nil
 }
 
-func (g *gathering) eventsOf(ctx context.Context, q *inquiry) ([]postgres.EventRow, error) {
-	if q.change.EventID == "" {
-		now := time.Now()
-		limit := int(min(max(q.change.Count, 1), eventsPerLook))
-		return g.store.LatestEvents(ctx, g.project, q.change.Issue, now.Add(-lookBack), now.Add(time.Minute), limit)
+// toldEvents reads the events that changes name.
+func (g *gathering) toldEvents(ctx context.Context, asked []*inquiry) error {
+	var ids []event.ID
+	for _, q := range asked {
+		if id, err := event.ParseID(q.change.EventID); err == nil {
+			ids = append(ids, id)
+		}
 	}
-	id, err := event.ParseID(q.change.EventID)
+	rows, err := g.store.EventsOf(ctx, g.project, ids)
 	if err != nil {
-		return nil, nil
+		return err
 	}
-	row, err := g.store.EventOf(ctx, g.project, id)
-	if fault.KindOf(err) == fault.Unknown && err != nil {
-		return nil, nil
+	for _, q := range asked {
+		if id, err := event.ParseID(q.change.EventID); err == nil {
+			if row, found := rows[id]; found {
+				q.events = []*alert.EventFacts{alerting.EventFacts(&row)}
+			}
+		}
 	}
-	return []postgres.EventRow{row}, err
+	return nil
+}
+
+// countedEvents reads the latest events of issues that got some.
+func (g *gathering) countedEvents(ctx context.Context, asked []*inquiry) error {
+	issues, limits := make([]issue.ID, len(asked)), make([]int64, len(asked))
+	for i, q := range asked {
+		issues[i], limits[i] = q.change.Issue, min(max(q.change.Count, 1), eventsPerLook)
+	}
+	now := time.Now()
+	rows, err := g.store.LatestEvents(ctx, g.project, issues, limits, now.Add(-lookBack), now.Add(time.Minute))
+	if err != nil {
+		return err
+	}
+	for _, q := range asked {
+		list := rows[q.change.Issue]
+		for i := range list[:min(len(list), int(min(max(q.change.Count, 1), eventsPerLook)))] {
+			q.events = append(q.events, alerting.EventFacts(&list[i]))
+		}
+	}
+	return nil
 }

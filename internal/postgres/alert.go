@@ -29,13 +29,13 @@ const sqlRule = ruleColumns + `
 
 // The count is not exact under concurrency, which a limit of this kind does not need.
 const sqlInsertRule = `
-	insert into alert_rules (project_id, id, name, rule, is_enabled, asks_events, created_by)
-	select @project, @id, @name, @rule, @enabled, @asks, nullif(@user::bigint, 0)
+	insert into alert_rules (project_id, id, name, rule, is_enabled, asks_events, asked_tags, created_by)
+	select @project, @id, @name, @rule, @enabled, @asks, @tags::text[], nullif(@user::bigint, 0)
 	where (select count(*) from alert_rules where project_id = @project) < @limit
 	returning created_at, updated_at`
 
 const sqlUpdateRule = `
-	update alert_rules set name = @name, rule = @rule, is_enabled = @enabled, asks_events = @asks, updated_at = now()
+	update alert_rules set name = @name, rule = @rule, is_enabled = @enabled, asks_events = @asks, asked_tags = @tags, updated_at = now()
 	where project_id = @project and id = @id
 	returning created_at, updated_at`
 
@@ -129,7 +129,7 @@ func (st *Store) PutRule(ctx context.Context, r *alert.Rule) error {
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "encode an alert rule of project %d", r.Project)
 	}
-	args := pgx.StrictNamedArgs{"project": r.Project, "id": r.ID, "name": r.Name, "rule": document, "enabled": r.Enabled, "asks": r.AsksEvents()}
+	args := pgx.StrictNamedArgs{"project": r.Project, "id": r.ID, "name": r.Name, "rule": document, "enabled": r.Enabled, "asks": r.AsksEvents(), "tags": r.AskedTags()}
 	query, made := sqlUpdateRule, r.ID
 	if r.ID == 0 {
 		query, made = sqlInsertRule, NewID()

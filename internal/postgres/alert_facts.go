@@ -89,25 +89,6 @@ func (st *Store) AlertIssues(ctx context.Context, keys []IssueKey) (map[IssueKey
 	return found, translate(err, "read %d issues for alerts", len(keys))
 }
 
-// LatestEvents reads up to limit of an issue's events, newest first, received in a stretch of time.
-func (st *Store) LatestEvents(ctx context.Context, projectID, issueID int64, from, to time.Time, limit int) ([]EventRow, error) {
-	var places []eventPlace
-	err := st.read(ctx, func(tx pgx.Tx) (err error) {
-		rows, _ := tx.Query(ctx, sqlEventsWithin, pgx.StrictNamedArgs{"project": projectID, "issue": issueID, "from": from, "to": to, "limit": limit})
-		places, err = pgx.CollectRows(rows, pgx.RowToStructByName[eventPlace])
-		return err
-	})
-	if err != nil {
-		return nil, translate(err, "read events of issue %d", issueID)
-	}
-	return st.decoded(ctx, projectID, places)
-}
-
-const sqlEventsWithin = `
-	select event_id, issue_id, received_at, occurred_at, block_id, block_index, level, platform, release, environment, user_key
-	from events where project_id = @project and issue_id = @issue and received_at > @from and received_at <= @to
-	order by received_at desc, event_id desc limit @limit`
-
 // EventOf reads one event of a project. fault.Unknown: it has none with this id.
 func (st *Store) EventOf(ctx context.Context, projectID int64, id event.ID) (EventRow, error) {
 	var places []eventPlace
@@ -127,46 +108,6 @@ func (st *Store) EventOf(ctx context.Context, projectID int64, id event.ID) (Eve
 		return EventRow{}, err
 	}
 	return list[0], nil
-}
-
-// Counting stops where the answer cannot change any more, and never looks at more than maxCounted
-// events of a window.
-const (
-	sqlCountAlertEvents = `
-		select w.id, (select count(*) from (
-			select from events e where e.project_id = @project and e.issue_id = w.id and e.received_at > @from and e.received_at <= @to
-				and (@environment::text = '' or e.environment = @environment) limit @limit) as found)
-		from unnest(@issues::bigint[]) as w(id)`
-	sqlCountAlertUsers = `
-		select w.id, (select count(*) from (
-			select distinct user_key from (
-				select e.user_key from events e where e.project_id = @project and e.issue_id = w.id and e.received_at > @from and e.received_at <= @to
-					and (@environment::text = '' or e.environment = @environment) and e.user_key is not null
-				order by e.received_at desc limit @most) as latest
-			limit @limit) as found)
-		from unnest(@issues::bigint[]) as w(id)`
-	maxCounted = 200_000
-)
-
-// CountForAlerts counts events or users of issues in a window, up to limit each.
-func (st *Store) CountForAlerts(ctx context.Context, projectID int64, issues []int64, c alert.Count, now time.Time, limit int64) (map[int64]float64, error) {
-	args := pgx.StrictNamedArgs{"project": projectID, "issues": issues, "from": now.Add(-c.Shift - c.Window), "to": now.Add(-c.Shift),
-		"environment": c.Environment, "limit": min(max(limit, 1), maxCounted)}
-	query := sqlCountAlertEvents
-	if c.Users {
-		query, args["most"] = sqlCountAlertUsers, maxCounted
-	}
-	found := make(map[int64]float64, len(issues))
-	err := st.read(ctx, func(tx pgx.Tx) error {
-		rows, _ := tx.Query(ctx, query, args) // ForEachRow reports a failed Query
-		var id, n int64
-		_, err := pgx.ForEachRow(rows, []any{&id, &n}, func() error {
-			found[id] = float64(n)
-			return nil
-		})
-		return err
-	})
-	return found, translate(err, "count for alerts in project %d", projectID)
 }
 
 // Of an environment, the newest release among the latest events of the project.

@@ -82,13 +82,19 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 			byProject[p.ProjectID] = f
 		}
 	}
+	asked, err := askedTags(ctx, tx, slices.Sorted(maps.Keys(byProject)))
+	if err != nil {
+		return done, err
+	}
 	b := &pgx.Batch{}
 	spreads := make(map[int64][]*spread, len(byProject))
 	for _, project := range slices.Sorted(maps.Keys(byProject)) {
 		spreads[project] = newSpreads()
 		byProject[project].queue(b, project, spreads[project])
-		if err := byProject[project].tell(b, project); err != nil {
-			return done, err
+		if tags, asks := asked[project]; asks {
+			if err := byProject[project].tell(b, project, tags); err != nil {
+				return done, err
+			}
 		}
 	}
 	b.Queue(sqlFoldedFacts, pgx.StrictNamedArgs{"projects": projects, "ids": ids})
