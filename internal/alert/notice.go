@@ -72,9 +72,22 @@ type Digest struct {
 	From    time.Time
 	To      time.Time
 	Issues  []DigestIssue // those with most events, then most users, first
-	Quiet   bool          // they waited for the end of quiet hours
+	Changes []DigestChange
+	Quiet   bool // they waited for the end of quiet hours
 	Project string
 }
+
+// DigestChange is to how many issues of a digest something happened; of several things that did, the
+// first of DigestChanges counts.
+type DigestChange struct {
+	Kind   issue.ChangeKind
+	Issues int
+}
+
+// DigestChanges are the changes in the order in which they matter to who reads of many.
+var DigestChanges = []issue.ChangeKind{issue.ChangeNew, issue.ChangeRegressed, issue.ChangeEscalating, issue.ChangeReappeared, issue.ChangeInRelease,
+	issue.ChangeInEnvironment, issue.ChangePriority, issue.ChangeSeen, issue.ChangeUnresolved, issue.ChangeAssigned, issue.ChangeUnassigned,
+	issue.ChangeCommented, issue.ChangeResolved, issue.ChangeArchived}
 
 // MaxDigestIssues is how many issues a digest lists by name.
 const MaxDigestIssues = 10

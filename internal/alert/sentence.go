@@ -45,6 +45,27 @@ func (r *Rule) Sentence() string {
 	return s
 }
 
+// Happening says in a few words what further events of an issue amount to, when the rule asks one thing
+// of them: "more than 100 events in an hour". It is empty of a rule that asks of each event, or of several
+// things, and does not say which.
+func (r *Rule) Happening() string {
+	if len(r.Conditions) != 1 || r.Match == MatchNone {
+		return ""
+	}
+	switch c := &r.Conditions[0]; c.Kind {
+	case KindEvents, KindUsers, KindUsersFiltered:
+		noun := map[bool]string{true: "events", false: "users"}[c.Kind == KindEvents]
+		window := article(Words(windows[c.Interval]))
+		if c.Compare {
+			return "more than " + c.Value + " % more " + noun + " in " + window + " than the " + Words(windows[c.Shift]) + " before"
+		}
+		return "more than " + c.Value + " " + noun + " in " + window
+	case KindNth:
+		return "another " + c.Value + " events"
+	}
+	return ""
+}
+
 // Words is a duration as people say it.
 func Words(d time.Duration) string {
 	for _, u := range []struct {

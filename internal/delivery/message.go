@@ -120,6 +120,9 @@ func what(n *alert.Notice) string {
 	case issue.ChangePriority:
 		return "Priority " + c.Priority + in
 	case issue.ChangeSeen:
+		if text := Line(n.Rule.Happening(), 100); text != "" {
+			return strings.ToUpper(text[:1]) + text[1:] + in
+		}
 		return "Seen again" + in
 	}
 	return "Changed" + in
@@ -221,11 +224,12 @@ func composeDigest(n *alert.Notice) Message {
 	d := n.Digest
 	project := Line(n.Change.ProjectName, 100)
 	m := Message{
-		Title: fmt.Sprintf("%d more issues in %s", d.Total, project), Level: "error", Color: colors["error"], Project: project,
+		Title: fmt.Sprintf("%d more issues in %s", d.Total, project), Text: brought(d.Changes), Level: "error", Color: colors["error"], Project: project,
 		TitleURL: n.BaseURL + "/o/" + n.Change.Org + "/issues?project=" + n.Change.ProjectSlug, At: d.To,
 		What: Counted(int64(d.Alerts), "alert") + " " + stretch(d.From.UTC(), d.To.UTC()),
 	}
-	if d.Quiet {
+	if d.Quiet { // nothing of it was told before
+		m.Title = fmt.Sprintf("%d issues in %s", d.Total, project)
 		m.What += ", held back by quiet hours"
 	}
 	for _, i := range d.Issues {
@@ -239,12 +243,42 @@ func composeDigest(n *alert.Notice) Message {
 		m.Items = append(m.Items, Item{Line(i.ShortID+" "+i.Title, maxFact), n.PageOf(i.ShortID), text})
 	}
 	if rest := d.Total - len(d.Issues); rest > 0 {
-		m.Text = fmt.Sprintf("The %s seen most are listed; %d more like them are on the issue list.", Counted(int64(len(d.Issues)), "issue"), rest)
+		m.Text = strings.TrimSpace(m.Text + fmt.Sprintf(" The %s seen most are listed; %d more are on the issue list.", Counted(int64(len(d.Issues)), "issue"), rest))
 	}
 	m.Footer = []Fact{{"Project", project, n.BaseURL + "/o/" + n.Change.Org + "/projects/" + n.Change.ProjectSlug},
 		{"Alerts", "history", n.BaseURL + "/o/" + n.Change.Org + "/alerts/history?digest=" + strconv.FormatInt(n.Delivery, 10)}}
 	m.Subject = Line(m.Title+" ("+m.What+")", maxTitle)
 	return m
+}
+
+// brought says what happened to how many of a digest's issues: "298 are new, 1 was seen again."
+func brought(list []alert.DigestChange) string {
+	var parts []string
+	for _, c := range list {
+		verb := map[bool]string{true: "is", false: "are"}[c.Issues == 1]
+		parts = append(parts, fmt.Sprintf("%d %s %s", c.Issues, verb, becomes(c.Kind)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return strings.Join(parts, ", ") + "."
+}
+
+// becomes is what an issue is after a change.
+func becomes(k issue.ChangeKind) string {
+	switch k {
+	case issue.ChangeRegressed, issue.ChangeReappeared, issue.ChangeUnresolved:
+		return "back"
+	case issue.ChangeInRelease:
+		return "in a further release"
+	case issue.ChangeInEnvironment:
+		return "in a further environment"
+	case issue.ChangePriority:
+		return "of another priority"
+	case issue.ChangeSeen:
+		return "going on"
+	}
+	return string(k)
 }
 
 // stretch says when something happened.

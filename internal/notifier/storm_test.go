@@ -149,7 +149,7 @@ func TestAStormIsToldInAFewMessages(t *testing.T) {
 			case more != nil:
 				n, _ := strconv.Atoi(more[1])
 				told += n
-				if listed := len(regexp.MustCompile(`StormError: part \d+`).FindAllString(text, -1)); listed != alert.MaxDigestIssues || !strings.Contains(text, "The 10 issues seen most are listed") || !strings.Contains(text, "new · ") {
+				if listed := len(regexp.MustCompile(`StormError: part \d+`).FindAllString(text, -1)); listed != alert.MaxDigestIssues || !strings.Contains(text, "are new. The 10 issues seen most are listed") || !strings.Contains(text, "new · ") {
 					t.Errorf("%s: a digest lists %d issues:\n%s", name, listed, text)
 				}
 			case strings.Contains(strings.ToLower(text), "new issue in shop") && strings.Contains(text, "StormError: part "):

@@ -8,7 +8,6 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/event"
-	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
 
@@ -117,31 +116,48 @@ const (
 		select d.issue_id, d.alerts, d.kind, coalesce(d.rule, '') as rule, i.number, i.title, i.culprit, i.level, i.times_seen, i.user_count, i.first_seen,
 			coalesce(i.last_release, '') as release, p.slug
 		from (
-			select e.project_id, e.issue_id, count(*) as alerts, max(e.notice -> 'change' ->> 'kind') as kind, max(r.name) as rule
+			select e.project_id, e.issue_id, count(*) as alerts, min(array_position(@kinds::text[], e.notice -> 'change' ->> 'kind')) as kind, max(r.name) as rule
 			from deliveries e left join alert_rules r on r.project_id = e.project_id and r.id = e.rule_id
 			where e.digest_id = @digest and e.state = 4 and e.issue_id is not null group by e.project_id, e.issue_id) as d
 		join issues i on i.project_id = d.project_id and i.id = d.issue_id
 		join projects p on p.id = d.project_id
 		order by i.times_seen desc, i.user_count desc, i.id limit @limit`
+	sqlDigestChanges = `
+		select kind, count(*) from (
+			select min(array_position(@kinds::text[], notice -> 'change' ->> 'kind')) as kind
+			from deliveries where digest_id = @digest and state = 4 and issue_id is not null group by project_id, issue_id) as d
+		where kind is not null group by kind order by kind`
 )
 
 // Digest reads what a digest tells.
 func (st *Store) Digest(ctx context.Context, id int64) (*alert.Digest, error) {
 	d := &alert.Digest{}
+	kinds := make([]string, len(alert.DigestChanges))
+	for i, k := range alert.DigestChanges {
+		kinds[i] = string(k)
+	}
 	err := st.read(ctx, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, sqlDigestTotals, pgx.StrictNamedArgs{"digest": id}).Scan(&d.Alerts, &d.Total, &d.From, &d.To); err != nil {
 			return err
 		}
-		rows, _ := tx.Query(ctx, sqlDigestIssues, pgx.StrictNamedArgs{"digest": id, "limit": alert.MaxDigestIssues})
+		rows, _ := tx.Query(ctx, sqlDigestChanges, pgx.StrictNamedArgs{"digest": id, "kinds": kinds}) // ForEachRow reports a failed Query
+		var at, issues int
+		if _, err := pgx.ForEachRow(rows, []any{&at, &issues}, func() error {
+			d.Changes = append(d.Changes, alert.DigestChange{Kind: alert.DigestChanges[at-1], Issues: issues})
+			return nil
+		}); err != nil {
+			return err
+		}
+		rows, _ = tx.Query(ctx, sqlDigestIssues, pgx.StrictNamedArgs{"digest": id, "limit": alert.MaxDigestIssues, "kinds": kinds})
 		list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (i alert.DigestIssue, err error) {
 			var number int64
 			var level int16
-			var kind *string
+			var kind *int
 			var slug string
 			err = row.Scan(&i.ID, &i.Alerts, &kind, &i.Rule, &number, &i.Title, &i.Culprit, &level, &i.TimesSeen, &i.UserCount, &i.FirstSeen, &i.Release, &slug)
 			i.ShortID, i.Level = project.ShortID(slug, number), event.Level(level).String()
 			if kind != nil {
-				i.Change = issue.ChangeKind(*kind)
+				i.Change = alert.DigestChanges[*kind-1]
 			}
 			return i, err
 		})

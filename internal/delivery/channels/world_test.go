@@ -142,9 +142,10 @@ func notice() *alert.Notice {
 func digest() *alert.Notice {
 	n := notice()
 	n.Kind, n.Rule = alert.NoticeDigest, alert.Rule{}
-	n.Digest = &alert.Digest{Alerts: 41, Total: 12, From: n.Change.At.Add(-10 * time.Minute), To: n.Change.At, Issues: []alert.DigestIssue{
-		{ID: 1, ShortID: "CHECKOUT-2", Title: "KeyError: total", Level: "error", Change: issue.ChangeNew, Alerts: 3, TimesSeen: 900, UserCount: 2, Release: "shop@2.0.1", FirstSeen: n.Change.At},
-		{ID: 2, ShortID: "CHECKOUT-3", Title: "Timeout", Level: "warning", Change: issue.ChangeRegressed, Alerts: 1, TimesSeen: 1, FirstSeen: n.Change.At}}}
+	n.Digest = &alert.Digest{Alerts: 41, Total: 12, From: n.Change.At.Add(-10 * time.Minute), To: n.Change.At,
+		Changes: []alert.DigestChange{{Kind: issue.ChangeNew, Issues: 10}, {Kind: issue.ChangeRegressed, Issues: 1}, {Kind: issue.ChangeSeen, Issues: 1}}, Issues: []alert.DigestIssue{
+			{ID: 1, ShortID: "CHECKOUT-2", Title: "KeyError: total", Level: "error", Change: issue.ChangeNew, Alerts: 3, TimesSeen: 900, UserCount: 2, Release: "shop@2.0.1", FirstSeen: n.Change.At},
+			{ID: 2, ShortID: "CHECKOUT-3", Title: "Timeout", Level: "warning", Change: issue.ChangeRegressed, Alerts: 1, TimesSeen: 1, FirstSeen: n.Change.At}}}
 	return n
 }
 
