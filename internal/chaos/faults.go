@@ -53,6 +53,7 @@ func faults() []fault {
 		{id: "F24", name: "1 of 10 destinations hangs", run: hanging, long: true},
 		{id: "F24b", name: "eight kinds of bad destinations", run: badDestinations, long: true},
 		{id: "L01", name: "1,000 rules under load", run: manyRuled, long: true},
+		stormy(),
 		{id: "F06", name: "kill -9 NATS", run: killed("nats")},
 		{id: "F07", name: "NATS hangs (SIGSTOP)", run: stopped("nats")},
 		{id: "F09", name: "leader of three NATS servers killed", run: leadersKilled, long: true, alone: clustered},

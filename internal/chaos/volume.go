@@ -297,6 +297,12 @@ func (w *world) processes() ([]int, error) {
 	for _, s := range fleet.Services {
 		pids = append(pids, w.Programs[s].PID())
 	}
+	more, err := w.postgresProcesses()
+	return append(pids, more...), err
+}
+
+// postgresProcesses are all of Postgres', the first one's children behind it.
+func (w *world) postgresProcesses() ([]int, error) {
 	text, err := os.ReadFile(filepath.Join(w.Dir, "postgres", "data", "postmaster.pid"))
 	if err != nil {
 		return nil, err
@@ -306,7 +312,7 @@ func (w *world) processes() ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	pids = append(pids, postmaster)
+	pids := []int{postmaster}
 	children, err := exec.Command("ps", "-o", "pid=", "--ppid", first).Output()
 	if err != nil {
 		return nil, err
