@@ -73,8 +73,13 @@ func (e *FoundEvent) has(t *search.Term) bool {
 	if e.decoded == nil {
 		return false
 	}
+	if _, told := toldFields[t.Field]; told {
+		return e.told(t)
+	}
 	var have []string
 	switch t.Field {
+	case search.FieldAny:
+		return slices.ContainsFunc(t.Any, e.holds)
 	case search.FieldHas:
 		return len(e.Values(t.Values[0].Text)) > 0
 	case search.FieldUser:

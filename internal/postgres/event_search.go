@@ -84,7 +84,7 @@ func (st *Store) eventConditions(ctx context.Context, org int64, q EventSearch) 
 	var own, rest []search.Term
 	for _, t := range q.Query.Terms {
 		switch t.Field {
-		case search.FieldRelease, search.FieldEnvironment, search.FieldLevel, search.FieldPlatform, search.FieldTimestamp, search.FieldEventID, search.FieldHas:
+		case search.FieldRelease, search.FieldEnvironment, search.FieldLevel, search.FieldPlatform, search.FieldTimestamp, search.FieldEventID, search.FieldHas, search.FieldAny:
 			own = append(own, t)
 		case search.FieldVersion, search.FieldBuild, search.FieldPackage, search.FieldStage:
 			own, rest = append(own, t), append(rest, t)
@@ -98,7 +98,7 @@ func (st *Store) eventConditions(ctx context.Context, org int64, q EventSearch) 
 			rest = append(rest, t)
 		}
 	}
-	c, err = st.conditions(ctx, org, IssueQuery{Query: search.Query{Terms: rest}, Projects: q.Projects, Me: q.Me}, projects)
+	c, err = st.conditionsOf(ctx, org, IssueQuery{Query: search.Query{Terms: rest}, Projects: q.Projects, Me: q.Me}, projects, versionFields(q.Query), time.Now())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -159,6 +159,8 @@ func (c *conditions) eventTerm(t search.Term) (asked bool, err error) {
 		c.andMaybe("e.event_id = any("+c.arg(ids)+"::uuid[])", t.Negated)
 	case search.FieldHas:
 		return c.eventHas(t), nil
+	case search.FieldAny:
+		return c.eventAlternatives(t)
 	default: // what releases are called
 		var names []string
 		for i := range c.versions {

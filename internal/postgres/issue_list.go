@@ -170,7 +170,12 @@ func (st *Store) conditions(ctx context.Context, org int64, q IssueQuery, projec
 
 // conditionsAt is newConditions with what it needs to know of releases.
 func (st *Store) conditionsAt(ctx context.Context, org int64, q IssueQuery, projects []project.Project, now time.Time) (*conditions, error) {
-	if !versionFields(q.Query) {
+	return st.conditionsOf(ctx, org, q, projects, versionFields(q.Query), now)
+}
+
+// conditionsOf is conditionsAt that is told whether releases are asked about.
+func (st *Store) conditionsOf(ctx context.Context, org int64, q IssueQuery, projects []project.Project, versions bool, now time.Time) (*conditions, error) {
+	if !versions {
 		return newConditions(org, q, projects, nil, now)
 	}
 	ids := (&conditions{projects: projects}).projectIDs()

@@ -190,6 +190,8 @@ func (c *conditions) term(t search.Term) error {
 		return c.shortIDs(t)
 	case search.FieldProject:
 		return c.project(t)
+	case search.FieldAny:
+		return c.alternatives(t, (*conditions).term)
 	default:
 		c.andMaybe(c.matches(textColumns[t.Field], t.Values), t.Negated)
 	}

@@ -100,9 +100,7 @@ func (c *conditions) seenAt(t search.Term) {
 
 // versionFields are the terms that look at what releases are called.
 func versionFields(q search.Query) bool {
-	return slices.ContainsFunc(q.Terms, func(t search.Term) bool {
-		return t.Field == search.FieldVersion || t.Field == search.FieldBuild || t.Field == search.FieldStage || t.Field == search.FieldPackage
-	})
+	return slices.ContainsFunc([]search.Field{search.FieldVersion, search.FieldBuild, search.FieldStage, search.FieldPackage}, q.Asks)
 }
 
 // releases finds issues seen in the releases that a term over versions means.

@@ -95,6 +95,9 @@ func TestSearchFindsWhatItSays(t *testing.T) {
 		"project:api": "f", "!project:api": "abcde", "issue:" + shortA: "a", "issue:" + strings.ToLower(shortA): "a", "issue.id:" + fmt.Sprint(ids["b"]): "b",
 		"issue.category:error": "abcdef", "!issue.category:error": "", "event.type:error": "abcdef",
 		"letter is:unresolved !has:release age:-1w": "ef",
+		"level:warning OR release:shop@1.0.0":       "ab", "is:resolved OR is:archived": "bc", "(is:resolved OR is:archived) browser:Chrome": "c", "is:unresolved (project:api OR has:release)": "af",
+		"!(is:resolved OR is:archived)": "adef", "project:api OR environment:staging": "cf", "!(project:api)": "abcde", "letter (is:resolved OR (timesSeen:>2 is:assigned))": "ab",
+		"is:resolved (is:archived OR is:unresolved)": "", "is:new OR is:resolved OR is:new": "abdef", "assigned:me OR users:>0 OR 100%": "acd", "release.version:>=2 OR error.type:TypeError": "be",
 	} {
 		got := w.find(t, postgres.IssueQuery{Query: query(t, q), Me: u.ID}, ids)
 		if got != want {

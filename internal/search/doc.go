@@ -4,7 +4,8 @@
 //	"is:unresolved !level:info boom" ──Parse──▶ Query{Terms} ──postgres──▶ SQL with parameters
 //	                                              └──String──▶ the same search in canonical form
 //
-// Every term must hold. Keys the language does not know are tags.
+// Every term must hold; one of FieldAny holds when one of its alternatives does: (a OR b) c. Keys the
+// language does not know are tags.
 //
 // Rule: getsentry/sentry src/sentry/api/event_search.py and src/sentry/issues/issue_search.py
 package search

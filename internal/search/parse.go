@@ -9,34 +9,27 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/fault"
 )
 
-// Parse reads a search. The error is fault.Invalid around an *Error that points at the character.
-// Words that stand alone become one term of free text, as they were typed.
+// Parse reads a search: terms, which must all hold, alternatives between OR, and parentheses around
+// either; AND binds before OR and may be left out. The error is fault.Invalid around an *Error that
+// points at the character. Words that stand alone become one term of free text, as they were typed.
 func Parse(text string) (Query, error) {
 	p := parser{text: text}
 	if len(text) > MaxBytes {
 		p.fail(MaxBytes, "at most %d bytes", MaxBytes)
 	}
-	for p.err == nil {
-		p.skipSpace()
-		if p.pos == len(p.text) {
-			break
-		}
-		p.term()
-	}
-	p.flushFree()
-	if p.err == nil && len(p.terms) > MaxTerms {
-		p.fail(p.terms[MaxTerms].Pos, "at most %d terms", MaxTerms)
-	}
+	terms := p.alternatives(0)
 	if p.err != nil {
 		return Query{}, fault.Wrap(p.err, fault.Invalid, "%s", p.err.Text)
 	}
-	return Query{Terms: p.terms}, nil
+	return Query{Terms: terms}, nil
 }
 
 type parser struct {
 	text  string
 	pos   int
-	terms []Term
+	terms []Term // of the alternative that is being read
+	count int    // conditions read so far
+	depth int    // open parentheses
 	err   *Error
 
 	free    []string // words of the free text that is being collected
@@ -92,6 +85,14 @@ func (p *parser) term() {
 	t := Term{Negated: negated, Pos: start}
 	t.Field, t.Tag, t.Numeric = meaning(key, tag)
 	p.values(&t, key)
+	p.append(t)
+}
+
+// append adds a condition.
+func (p *parser) append(t Term) {
+	if p.count++; p.count > MaxTerms {
+		p.fail(t.Pos, "at most %d terms", MaxTerms)
+	}
 	if p.err == nil {
 		p.terms = append(p.terms, t)
 	}
@@ -206,14 +207,8 @@ func (p *parser) freeWord() {
 		return
 	}
 	end := p.wordEnd(start, "")
-	word := p.text[start:end]
 	p.pos = end
-	switch strings.ToUpper(word) {
-	case "OR", "AND":
-		p.failText(start, "a term", `Boolean statements containing "OR" or "AND" are not supported in this search`)
-	default:
-		p.addFree(start, word)
-	}
+	p.addFree(start, p.text[start:end])
 }
 
 func (p *parser) addFree(pos int, text string) {
@@ -229,17 +224,26 @@ func (p *parser) addFree(pos int, text string) {
 // flushFree makes a term of the words collected so far.
 func (p *parser) flushFree() {
 	if len(p.free) > 0 && p.err == nil {
-		text := strings.Join(p.free, " ")
-		p.terms = append(p.terms, Term{Field: FieldText, Pos: p.freePos, Values: []Value{{Text: text}}})
+		p.append(Term{Field: FieldText, Pos: p.freePos, Values: []Value{{Text: strings.Join(p.free, " ")}}})
 	}
 	p.free = nil
 }
 
-// wordEnd is where the run of characters that are neither space nor in stop ends.
+// wordEnd is where the run of characters that are neither space nor in stop ends. Inside of
+// parentheses it ends before the one that closes them; those that the word opens itself are its own.
 func (p *parser) wordEnd(from int, stop string) int {
+	own := 0
 	for i, r := range p.text[from:] {
-		if unicode.IsSpace(r) || strings.ContainsRune(stop, r) {
+		switch {
+		case unicode.IsSpace(r) || strings.ContainsRune(stop, r):
 			return from + i
+		case p.depth == 0:
+		case r == '(':
+			own++
+		case r == ')':
+			if own--; own < 0 {
+				return from + i
+			}
 		}
 	}
 	return len(p.text)

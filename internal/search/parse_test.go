@@ -67,13 +67,23 @@ func TestParse(t *testing.T) {
 func TestParseErrorsPointAtTheCharacter(t *testing.T) {
 	t.Parallel()
 	for q, want := range map[string]int{
-		"is:nonsense":                            3,
-		"x level:":                               8,
-		"timesSeen:>many":                        11,
-		"age:24h":                                4,
-		"firstSeen:2026-13-01":                   10,
-		"a OR b":                                 2,
-		"(a) and b":                              4,
+		"is:nonsense":          3,
+		"x level:":             8,
+		"timesSeen:>many":      11,
+		"age:24h":              4,
+		"firstSeen:2026-13-01": 10,
+		"a OR":                 4,
+		"or b":                 0,
+		"a or AND b":           5,
+		"(a b":                 0,
+		"a (b (c OR d)":        2,
+		"a b) c":               -1,
+		"a )":                  2,
+		"(a OR )":              6,
+		"x ()":                 3,
+		"((((((a))))))":        5,
+		"(level:nonsense)":     7,
+		"(" + strings.Repeat("a:b OR ", 20) + "a:b)": 141,
 		`title:"open`:                            11,
 		`"open`:                                  5,
 		"level:[error":                           12,
@@ -87,6 +97,12 @@ func TestParseErrorsPointAtTheCharacter(t *testing.T) {
 		"k:[" + strings.Repeat("a,", 101) + "a]": 3 + 200,
 	} {
 		_, err := search.Parse(q)
+		if want < 0 { // a word of its own
+			if err != nil {
+				t.Errorf("%s: %v", q, err)
+			}
+			continue
+		}
 		var at *search.Error
 		if !errors.As(err, &at) || fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%.40s: want an error, got %v", q, err)
@@ -98,9 +114,52 @@ func TestParseErrorsPointAtTheCharacter(t *testing.T) {
 	}
 }
 
+// TestAlternatives: AND binds before OR, words may have parentheses of their own, and what is printed
+// is read as the same.
+func TestAlternatives(t *testing.T) {
+	t.Parallel()
+	for q, want := range map[string]string{
+		"a b OR c":                              `"a b" OR "c"`,
+		"level:error OR level:fatal":            "level:error OR level:fatal",
+		"level:error or level:fatal AND boom":   `level:error OR level:fatal "boom"`,
+		"(level:error OR level:fatal) boom":     `(level:error OR level:fatal) "boom"`,
+		"a AND b":                               `"a" AND "b"`,
+		"(a) (b)":                               `"a" AND "b"`,
+		"((a))":                                 `"a"`,
+		"!(level:error OR platform:go) is:new":  `!(level:error OR platform:"go") is:new`,
+		"!(level:error)":                        `!(level:error)`,
+		"(is:new (level:info OR !level:debug))": `is:new (level:info OR !level:debug)`,
+		"a OR (b OR c d:e)":                     `"a" OR ("b" OR "c" d:"e")`,
+		"foo() OR bar(x)":                       `"foo()" OR "bar(x)"`,
+		"(title:f(x) OR title:\"a)\")":          `title:"f(x)" OR title:"a)"`,
+		"(level:[error,fatal] OR b)":            `level:[error, fatal] OR "b"`,
+		"oracle android":                        `"oracle android"`,
+		`"a OR b"`:                              `"a OR b"`,
+		"x OR AND:y":                            `"x" OR AND:"y"`,
+	} {
+		got, err := search.Parse(q)
+		if err != nil || got.String() != want {
+			t.Errorf("%s: want %s, got %s, %v", q, want, got, err)
+			continue
+		}
+		if again, err := search.Parse(want); err != nil || again.String() != want {
+			t.Errorf("%s is read as %s, %v", want, again, err)
+		}
+	}
+	q, err := search.Parse("a (level:error OR (is:new timesSeen:>3)) !(is:resolved)")
+	n := 0
+	for range q.Leaves() {
+		n++
+	}
+	if err != nil || n != 5 || !q.Asks(search.FieldIs) || q.Asks(search.FieldRelease) {
+		t.Errorf("%d leaves, %v", n, err)
+	}
+}
+
 // FuzzParse: whatever parses survives printing and parsing unchanged, positions aside.
 func FuzzParse(f *testing.F) {
-	for _, q := range []string{"is:unresolved boom", `!release:["a b",c*] "x"`, `tags[level]:a\*`, "age:-24h users:>3", `"k\"ey":v`, "firstSeen:>2026-05-01T10:00", "has:\"a b\""} {
+	for _, q := range []string{"is:unresolved boom", `!release:["a b",c*] "x"`, `tags[level]:a\*`, "age:-24h users:>3", `"k\"ey":v`, "firstSeen:>2026-05-01T10:00", "has:\"a b\"",
+		"a OR (b AND !(level:error OR c:d)) e", "((x) or y)(z)", "foo(bar) OR \"a)\" and k:[a,b]"} {
 		f.Add(q)
 	}
 	f.Fuzz(func(t *testing.T, q string) {

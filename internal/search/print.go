@@ -10,13 +10,35 @@ import (
 // String is the search in canonical form: it parses to the same terms.
 func (q Query) String() string {
 	var b strings.Builder
-	for i, t := range q.Terms {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		t.write(&b)
+	if len(q.Terms) == 1 && q.Terms[0].Field == FieldAny && !q.Terms[0].Negated {
+		writeAlternatives(&b, q.Terms[0].Any)
+	} else {
+		writeTerms(&b, q.Terms)
 	}
 	return b.String()
+}
+
+// writeTerms writes terms that must all hold. Two of free text would be read as one without a word
+// between them.
+func writeTerms(b *strings.Builder, terms []Term) {
+	for i, t := range terms {
+		switch {
+		case i > 0 && t.Field == FieldText && terms[i-1].Field == FieldText:
+			b.WriteString(" AND ")
+		case i > 0:
+			b.WriteByte(' ')
+		}
+		t.write(b)
+	}
+}
+
+func writeAlternatives(b *strings.Builder, all [][]Term) {
+	for i, terms := range all {
+		if i > 0 {
+			b.WriteString(" OR ")
+		}
+		writeTerms(b, terms)
+	}
 }
 
 func (t Term) write(b *strings.Builder) {
@@ -26,6 +48,12 @@ func (t Term) write(b *strings.Builder) {
 	}
 	if t.Negated {
 		b.WriteByte('!')
+	}
+	if t.Field == FieldAny {
+		b.WriteByte('(')
+		writeAlternatives(b, t.Any)
+		b.WriteByte(')')
+		return
 	}
 	b.WriteString(t.name())
 	b.WriteByte(':')

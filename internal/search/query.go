@@ -1,17 +1,53 @@
 package search
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // What a search may hold. The bounds keep the worst query within the statement timeout.
 const (
 	MaxBytes = 4096 // of the text
 	MaxTerms = 20
 	MaxItems = 100 // of one list
+	MaxDepth = 5   // of parentheses inside each other
 )
 
-// Query is a parsed search: terms that must all hold. The zero value finds everything.
+// Query is a parsed search: terms that must all hold, of which FieldAny are alternatives. The zero value finds everything.
 type Query struct {
 	Terms []Term
+}
+
+// Leaves are the conditions of the search, those inside of alternatives too.
+func (q Query) Leaves() iter.Seq[Term] {
+	return func(yield func(Term) bool) { leaves(q.Terms, yield) }
+}
+
+func leaves(terms []Term, yield func(Term) bool) bool {
+	for _, t := range terms {
+		if t.Field != FieldAny {
+			if !yield(t) {
+				return false
+			}
+			continue
+		}
+		for _, alternative := range t.Any {
+			if !leaves(alternative, yield) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Asks reports whether a condition of the search is about the field.
+func (q Query) Asks(f Field) bool {
+	for t := range q.Leaves() {
+		if t.Field == f {
+			return true
+		}
+	}
+	return false
 }
 
 // Term is one condition.
@@ -23,6 +59,8 @@ type Term struct {
 	Numeric bool    // a tag or property is compared as a number; always with KindReal
 	Values  []Value // one, or several of a list: any may hold
 	Pos     int     // byte offset in the text that was parsed
+	// Any are alternatives, of FieldAny alone: the term holds when all terms of one of them do.
+	Any [][]Term
 }
 
 // Op is how a value is compared.
@@ -119,6 +157,7 @@ const (
 	FieldStage                     // release.stage:adopted
 	FieldTimestamp                 // timestamp:-1h: an event was seen then
 	FieldDetector                  // detector:error
+	FieldAny                       // a OR b, (…): alternatives
 )
 
 // Error says where a search stops making sense and what would have been right there.

@@ -48,7 +48,7 @@ func TestEveryRouteAnswersAsDescribed(t *testing.T) {
 	w.want(404, "GET", "/api/0/users/me/regions/")
 	w.want(404, "GET", "/api/0/nothing/")
 	for _, path := range []string{org + "issues/?cursor=x", org + "issues/?sort=odd", org + "issues/?query=is:odd", org + "issues/?statsPeriod=x", org + "issues/?limit=x",
-		proj + "events/?per_page=101", org + "stats_v2/", org + "stats_v2/?field=x", org + "eventids/x/", org + "issues/?query=a+OR+b", org + "issues/?query=project:absent"} {
+		proj + "events/?per_page=101", org + "stats_v2/", org + "stats_v2/?field=x", org + "eventids/x/", org + "issues/?query=(a+OR+b", org + "issues/?query=a+OR", org + "issues/?query=project:absent"} {
 		w.want(400, "GET", path)
 	}
 }

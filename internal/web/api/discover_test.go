@@ -53,6 +53,8 @@ func TestEventsAreFoundByWhatEachHas(t *testing.T) {
 		"size:>30": 3, "size:>50": 0, "has:size": 3, "!has:size": 7, "has:user": 7, "!has:user": 3, "user.email:a@example.org": 7, "user:id:1": 2, "user.id:1": 2,
 		"http.method:POST": 10, "stack.function:add": 10, "stack.filename:*base.py": 10, "error.type:ValueError": 10, "error.value:bang": 3, "error.unhandled:true": 10,
 		"id:" + eventID("1boom", 2).String(): 1, "timestamp:-1m": 0, `n:""`: 3, "browser.kind:Firefox release:shop@2.0.0": 2,
+		"release:shop@2.0.0 OR level:warning": 5, "(release:shop@2.0.0 OR level:warning) boom": 2, "n:5 OR size:>30": 4, "n:[4,5] OR (level:warning AND title:*bang*)": 5,
+		"!(environment:staging OR project:attic)": 7, "boom (n:1 OR release:shop@2*)": 3, "release.version:>1.5 OR project:attic": 3, "!(has:size OR n:1)": 6, "fall OR n:2": 2,
 	} {
 		got := w.table(url.Values{"field": {"id"}, "query": {query}})
 		if len(got.Data) != want {
@@ -62,6 +64,9 @@ func TestEventsAreFoundByWhatEachHas(t *testing.T) {
 		if w.want(200, "GET", org+"events-meta/?query="+url.QueryEscape(query)).json(t, &meta); meta.Count != want {
 			t.Errorf("%q: want a count of %d, got %d", query, want, meta.Count)
 		}
+	}
+	if a := w.want(400, "GET", org+"events/?field=id&query="+url.QueryEscape("n:5 OR is:resolved")); !strings.Contains(string(a.body), "outside of the parentheses") {
+		t.Errorf("%s", a.body)
 	}
 	var rows []struct{ EventID, Title string }
 	w.want(200, "GET", proj+"events/?query="+url.QueryEscape("n:[1,2]")).json(t, &rows)
@@ -133,7 +138,7 @@ func TestEventsAreCountedByGroups(t *testing.T) {
 	if got = w.table(url.Values{"field": {"id", "title"}, "dataset": {"logs"}}); len(got.Data) != 0 || got.Meta.Dataset != "logs" || got.Meta.Fields["id"] != "string" {
 		t.Errorf("%+v", got)
 	}
-	for _, bad := range []string{"", "field=p95(span.duration)", "field=equation|count()/2", "field=id&sort=-count()", "field=id&dataset=nonsense", "field=id&query=level:nonsense", "field=id&query=a+OR+b",
+	for _, bad := range []string{"", "field=p95(span.duration)", "field=equation|count()/2", "field=id&sort=-count()", "field=id&dataset=nonsense", "field=id&query=level:nonsense", "field=id&query=a+OR",
 		"field=id&cursor=x", "field=id&per_page=101", "field=id&statsPeriod=1y", "field=" + strings.Repeat("a", 300), "field=count(", "field=id&query=n:5&sort=title", strings.Repeat("field=id&", 21)} {
 		w.want(400, "GET", org+"events/?"+bad)
 	}

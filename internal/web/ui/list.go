@@ -97,20 +97,27 @@ func number(n int) string {
 	return strconv.Itoa(n)
 }
 
-// text is the search with what the chosen tab adds. A search that names a status itself is taken
-// as it is. The addition stands behind what was typed, so that places in errors are right.
-func (s listState) text(typed search.Query) string {
-	for _, t := range typed.Terms {
-		if t.Field == search.FieldIs {
-			return s.query
-		}
+// tabbed is the search with what the chosen tab adds. A search that names a status itself is taken as
+// it is.
+func (s listState) tabbed(typed search.Query) search.Query {
+	if typed.Asks(search.FieldIs) {
+		return typed
 	}
 	for _, t := range tabs {
 		if t.word == s.status && t.term != "" {
-			return strings.TrimSpace(s.query + " " + t.term)
+			typed.Terms = slices.Concat(typed.Terms, mustParse(t.term).Terms)
 		}
 	}
-	return s.query
+	return typed
+}
+
+// text is tabbed as people read it: what was typed, as it was typed, and then what the tab adds.
+func (s listState) text(typed search.Query) string {
+	added := search.Query{Terms: s.tabbed(typed).Terms[len(typed.Terms):]}.String()
+	if added != "" && len(typed.Terms) == 1 && typed.Terms[0].Field == search.FieldAny {
+		return "(" + s.query + ") " + added
+	}
+	return strings.TrimSpace(s.query + " " + added)
 }
 
 // home is the issue list of the reader's own organization.
@@ -190,10 +197,7 @@ func (u *UI) drawList(v *visit, page view.ListPage, status int) error {
 func (s listState) search() (q search.Query, problem *view.QueryProblem) {
 	typed, err := search.Parse(s.query)
 	if err == nil {
-		q, err = search.Parse(s.text(typed))
-	}
-	if err == nil {
-		return q, nil
+		return s.tabbed(typed), nil
 	}
 	var e *search.Error
 	if !errors.As(err, &e) {

@@ -27,7 +27,7 @@ func (u *UI) suggest(v *visit) error {
 	if err := v.principal.Require(account.EventRead); err != nil {
 		return err
 	}
-	word := strings.TrimLeft(v.r.URL.Query().Get("word"), "! ")
+	word := strings.TrimLeft(v.r.URL.Query().Get("word"), "!( ")
 	if len(word) > 300 {
 		word = word[:300]
 	}
@@ -51,6 +51,11 @@ func (u *UI) suggest(v *visit) error {
 
 func (u *UI) suggestKeys(v *visit, projects []int64, part string) ([]suggested, error) {
 	list := []suggested{}
+	for _, o := range []suggested{{Text: "OR", Hint: "either side; binds after AND"}, {Text: "AND", Hint: "both sides, as a space does"}} {
+		if part != "" && strings.HasPrefix(o.Text, strings.ToUpper(part)) {
+			list = append(list, o)
+		}
+	}
 	for _, k := range search.Keys() {
 		if strings.HasPrefix(strings.ToLower(k.Name), strings.ToLower(part)) {
 			list = append(list, suggested{Text: k.Name + ":", Hint: k.About, More: true})

@@ -805,7 +805,7 @@ func filters(v ListPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 76, "\" placeholder=\"Search: words, level:error, release:latest, user.email:…\" autocomplete=\"off\" spellcheck=\"false\" maxlength=\"4096\" data-cmd=\"search\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 76, "\" placeholder=\"Search: words, level:error, (a OR b), release:latest, user.email:…\" autocomplete=\"off\" spellcheck=\"false\" maxlength=\"4096\" data-cmd=\"search\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

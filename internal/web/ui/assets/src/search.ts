@@ -50,6 +50,7 @@ export class Search extends HTMLElement {
       if (before[i] === '"') quoted = !quoted;
       else if (!quoted && /\s/.test(before[i] ?? "")) from = i + 1;
     }
+    from += /^(!?\()*/.exec(before.slice(from))?.[0].length ?? 0; // parentheses around alternatives
     return { text: before.slice(from), from };
   }
 
