@@ -36,6 +36,7 @@ type Rule struct {
 	SnoozedFor []int64     `json:"snoozed_for,omitempty"`
 	Quiet      *Quiet      `json:"quiet,omitempty"`      // when alerts wait for the morning; nil: never
 	Escalation *Escalation `json:"escalation,omitempty"` // whom to tell when nobody acknowledges; nil: nobody
+	Workflow   *Workflow   `json:"workflow,omitempty"`   // what a client of the newer API sent; nil: none did
 
 	CreatedBy   int64      `json:"-"` // user; zero when no person made it
 	CreatedAt   time.Time  `json:"-"`

@@ -154,7 +154,7 @@ func TestRegressionAlertsAgain(t *testing.T) {
 	t.Parallel()
 	in := up(t, "TOCSIN_ALLOW_PRIVATE_DESTINATIONS=127.0.0.0/8")
 	hook := newReceiver(t)
-	in.alertTo(t, hook.URL)
+	in.workflowTo(t, hook.URL)
 	alerts := func(want int) {
 		t.Helper()
 		in.await(fmt.Sprintf("%d alerts", want), 20*time.Second, func(context.Context) error {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -56,4 +57,28 @@ func (in *instance) alertTo(t *testing.T, url string) {
 	if err != nil || status/100 != 2 {
 		t.Fatalf("make the rule: %d %s %v", status, body, err)
 	}
+}
+
+// workflowTo makes the same rule as alertTo in the newer shape, as clients do: a destination, the
+// detector of the project's errors, and a workflow that is connected to it.
+func (in *instance) workflowTo(t *testing.T, url string) {
+	t.Helper()
+	call := func(method, path, body string, into any) {
+		t.Helper()
+		status, answer, err := fetch(t.Context(), method, in.URL+path, in.AuthToken, []byte(body), "Content-Type", "application/json")
+		if err == nil && status/100 == 2 {
+			err = json.Unmarshal(answer, into)
+		}
+		if err != nil || status/100 != 2 {
+			t.Fatalf("%s %s: %d %s %v", method, path, status, answer, err)
+		}
+	}
+	var destination, made struct{ ID string }
+	var detectors []struct{ ID string }
+	call(http.MethodPost, "/api/v1/organizations/"+in.Organization+"/destinations/", fmt.Sprintf(`{"channel":"webhook","name":"Pager","settings":{"url":%q}}`, url), &destination)
+	call(http.MethodGet, "/api/0/organizations/"+in.Organization+"/detectors/?query=type:error", "", &detectors)
+	call(http.MethodPost, "/api/0/organizations/"+in.Organization+"/workflows/", fmt.Sprintf(`{"name":"to the pager","config":{"frequency":0},"detectorIds":[%q],
+		"triggers":{"logicType":"any-short","conditions":[{"type":"first_seen_event","comparison":true,"conditionResult":true},{"type":"regression_event","comparison":true,"conditionResult":true}]},
+		"actionFilters":[{"logicType":"all","conditions":[{"type":"level","comparison":{"match":"gte","level":30},"conditionResult":true}],
+		"actions":[{"type":"webhook","config":{"targetIdentifier":%q},"data":{}}]}]}`, detectors[0].ID, destination.ID), &made)
 }

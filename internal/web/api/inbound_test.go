@@ -72,7 +72,7 @@ func TestAProjectIsChangedAsClientsDo(t *testing.T) {
 		"relayPiiConfig":"{\"applications\":{\"$string\":[\"@email\"]}}",
 		"options":{"filters:releases":"1.*\n\n2.*","filters:error_messages":"*oops*","filters:blacklisted_ips":"10.0.0.0/8","other":1}}`).json(t, &after)
 	want := map[string]any{"name": "The shop", "platform": "python", "slug": "shop", "scrubIPAddresses": true, "sensitiveFields": []any{"pin"}, "safeFields": []any{"extra.pinned"}, "allowedDomains": []any{"shop.example"},
-		"options": map[string]any{"filters:releases": "1.*\n2.*", "filters:error_messages": "*oops*", "filters:blacklisted_ips": "10.0.0.0/8"}}
+		"options": map[string]any{"filters:releases": "1.*\n2.*", "quotas:spike-protection-disabled": true, "filters:error_messages": "*oops*", "filters:blacklisted_ips": "10.0.0.0/8"}}
 	for name, value := range want {
 		if diff := cmp.Diff(value, after[name]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/grouping"
 	"github.com/tocsin-dev/tocsin/internal/httpx"
+	"github.com/tocsin-dev/tocsin/internal/job"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
@@ -113,7 +115,8 @@ func (s *Service) discard(w http.ResponseWriter, r *request, row postgres.IssueR
 	return nil
 }
 
-// deleteIssues answers DELETE of a list: the issues that are named, else those that the query finds.
+// deleteIssues answers DELETE of a list: the issues that are named, else those that the query finds. Of
+// more than a request changes it answers 202 with the jobs that delete them.
 func (s *Service) deleteIssues(w http.ResponseWriter, r *request) error {
 	if _, err := s.selectedProjects(r); err != nil {
 		return err
@@ -122,20 +125,7 @@ func (s *Service) deleteIssues(w http.ResponseWriter, r *request) error {
 		if !q.Has("query") { // not everything by accident
 			return fault.New(fault.Invalid, "Name the issues to delete by id, or by a query.")
 		}
-		iq, err := s.issueQuery(r, time.Now())
-		if err != nil {
-			return err
-		}
-		ids, _, err := s.Store.IssueIDs(r.Context(), r.org(), iq) // the rest is there for the next request
-		if err != nil {
-			return err
-		}
-		q["id"] = texts(ids)
-		if len(ids) == 0 {
-			w.WriteHeader(http.StatusNoContent)
-			return nil
-		}
-		r.URL.RawQuery = q.Encode()
+		return s.deleteFound(w, r)
 	}
 	found, err := s.namedIssues(r)
 	if err != nil {
@@ -146,6 +136,54 @@ func (s *Service) deleteIssues(w http.ResponseWriter, r *request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// maxDeleteRounds bounds how many times MaxChanged issues one request deletes.
+const maxDeleteRounds = 100
+
+// deleteFound deletes the issues that the query finds. They leave the lists at once, the jobs take away
+// what belongs to them.
+func (s *Service) deleteFound(w http.ResponseWriter, r *request) error {
+	q, err := s.issueQuery(r, time.Now())
+	if err != nil {
+		return err
+	}
+	var jobs []job.Job
+	more, rounds := true, 0
+	for ; more && rounds < maxDeleteRounds; rounds++ {
+		var ids []int64
+		if ids, more, err = s.Store.IssueIDs(r.Context(), r.org(), q); err != nil {
+			return err
+		}
+		rows, err := s.Store.IssuesByID(r.Context(), r.org(), ids)
+		if err != nil {
+			return err
+		}
+		found := make(map[int64][]int64)
+		for _, row := range rows {
+			found[row.Project] = append(found[row.Project], row.ID)
+		}
+		for p, list := range found {
+			j, err := s.Store.DeleteIssues(r.Context(), p, list, false, r.who.UserID())
+			if err != nil {
+				return err
+			}
+			if j.ID != 0 {
+				jobs = append(jobs, j)
+			}
+		}
+	}
+	if rounds < 2 || len(jobs) == 0 {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	shapes, err := s.jobShapes(r, jobs)
+	if err != nil {
+		return err
+	}
+	r.audit.Text = "All issues that the search " + strconv.Quote(q.Query.String()) + " finds."
+	w.Header().Set("Location", shapes[0]["url"].(string))
+	return httpx.JSON(w, http.StatusAccepted, object{"jobs": shapes})
 }
 
 // deleteIssue answers DELETE of one issue.

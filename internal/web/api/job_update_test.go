@@ -27,6 +27,32 @@ type startedJobs struct {
 	Jobs []struct{ ID, URL, Project, Query, Status string }
 }
 
+// TestManyIssuesAreDeletedByOneRequest deletes all that a search finds, however many.
+func TestManyIssuesAreDeletedByOneRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.manyIssues(1, 2500, "boom")
+	w.exec("update issues set title = 'kept' where number = 100001")
+	var started startedJobs
+	a := w.want(202, "DELETE", org+"issues/?query=boom")
+	a.json(t, &started)
+	if len(started.Jobs) != 3 || a.header.Get("Location") != started.Jobs[0].URL {
+		t.Fatalf("%+v, Location %s", started, a.header.Get("Location"))
+	}
+	var left []any
+	w.want(200, "GET", org+"issues/?query=").json(t, &left)
+	if len(left) != 1 {
+		t.Errorf("%d issues are listed after they were deleted", len(left))
+	}
+	w.work()
+	if n := w.scalar("select count(*) from issues"); n != 1 {
+		t.Errorf("%d issues are left", n)
+	}
+	if n := w.scalar("select count(*) from audit_log where event = 'issue.remove' and note like '%boom%'"); n != 1 {
+		t.Errorf("%d lines in the audit log", n)
+	}
+}
+
 // TestTenThousandIssuesAreChangedByAJob resolves them as one request asks: within five seconds, with
 // the histories, alerts and subscriptions that a single change has, and back again.
 func TestTenThousandIssuesAreChangedByAJob(t *testing.T) {

@@ -78,7 +78,7 @@ func fillPath(t testing.TB, route string, names map[string]string) string {
 
 // idKind is what {id} names in a route.
 func idKind(route string) string {
-	for _, kind := range []string{"alert-rules", "rules", "destinations", "deliveries", "jobs", "discards", "org-auth-tokens", "attachments", "dead-letters", "slack"} {
+	for _, kind := range []string{"alert-rules", "rules", "workflows", "detectors", "integrations", "destinations", "deliveries", "jobs", "discards", "org-auth-tokens", "attachments", "dead-letters", "slack"} {
 		if strings.Contains(route, "/"+kind+"/") {
 			return kind
 		}

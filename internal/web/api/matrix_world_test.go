@@ -62,7 +62,7 @@ func newMatrix(t *testing.T, w *world) *matrix {
 		"org": "default", "project": "absent", "issue": "999999", "event": strings.Repeat("ab", 16), "short": "ABSENT-9", "team": "absent", "member": "999999", "public": strings.Repeat("9", 32),
 		"note": "999999", "bundle": "999999", "version": "absent@9", "release": "absent@9", "environment": "absent", "filter": "localhost", "key": "absent", "queue": "absent", "share": strings.Repeat("9", 32), "id": "999999",
 	}
-	for _, kind := range []string{"alert-rules", "rules", "destinations", "deliveries", "jobs", "discards", "org-auth-tokens", "attachments", "dead-letters", "slack", "release-files"} {
+	for _, kind := range []string{"alert-rules", "rules", "workflows", "detectors", "integrations", "destinations", "deliveries", "jobs", "discards", "org-auth-tokens", "attachments", "dead-letters", "slack", "release-files"} {
 		m.absent[kind] = "999999"
 	}
 	m.harmless = maps.Clone(m.absent)
@@ -116,8 +116,9 @@ func (m *matrix) populate(bearer, orgSlug, slug, team string, projectID int64) m
 	names["share"] = made(m.wantAs(bearer, 200, "PUT", oPath+"issues/"+issue+"/", `{"isPublic":true}`), "shareId")
 	names["note"] = made(m.wantAs(bearer, 201, "POST", oPath+"issues/"+issue+"/notes/", `{"text":"note of `+slug+`"}`), "id")
 	names["alert-rules"] = made(m.wantAs(bearer, 200, "PUT", ours+"alert-rules/", `{"name":"`+slug+`","enabled":true,"conditions":[{"kind":"new"}],"match":"any","actions":[{"channel":"webhook","url":"https://hooks.example.org/x"}]}`), "id")
-	names["rules"] = names["alert-rules"]
+	names["rules"], names["workflows"], names["detectors"] = names["alert-rules"], names["alert-rules"], fmt.Sprint(projectID)+"1"
 	names["destinations"] = made(m.wantAs(bearer, 201, "POST", "/api/v1/organizations/"+orgSlug+"/destinations/", `{"channel":"webhook","name":"`+slug+`","settings":{"url":"https://hooks.example.org/`+slug+`"}}`), "id")
+	names["integrations"] = names["destinations"]
 	names["org-auth-tokens"] = made(m.wantAs(bearer, 201, "POST", oPath+"org-auth-tokens/", `{"name":"of `+slug+`"}`), "id")
 	names["jobs"] = made(m.wantAs(bearer, 201, "POST", ours+"jobs/", `{"kind":"export"}`), "id")
 	m.wantAs(bearer, 201, "POST", pPath+"releases/", `{"version":"`+slug+`@2","projects":["`+slug+`"]}`)

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/httpx"
 	"github.com/tocsin-dev/tocsin/internal/project"
 )
@@ -166,8 +168,8 @@ func (s *Service) projectDetail(r *request, p project.Project) (object, error) {
 		"color": "#3f51b5", "status": "active", "avatar": avatar(), "allowedDomains": origins, "resolveAge": p.Settings.ResolveAge,
 		"defaultEnvironment": nil, "storeCrashReports": nil, "scrapeJavaScript": false, "highlightTags": []string{}, "highlightContext": object{},
 		"builtinSymbolSources": []string{}, "isDynamicallySampled": false, "processingIssues": 0, "plugins": []any{},
-		// What clients of other servers read and compare; mail is neither digested nor entitled by project here, and no source is fetched.
-		"digestsMinDelay": 300, "digestsMaxDelay": 1800, "subjectPrefix": "", "subjectTemplate": "$shortID - $title", "securityToken": "", "securityTokenHeader": nil, "verifySSL": false,
+		// What clients of other servers read and compare; mail is digested and entitled alike for all projects here, and no source is fetched.
+		"digestsMinDelay": int64(alert.PersonalNoise.DigestMin / time.Second), "digestsMaxDelay": int64(alert.PersonalNoise.DigestMax / time.Second), "subjectPrefix": "", "subjectTemplate": "$shortID - $title", "securityToken": "", "securityTokenHeader": nil, "verifySSL": false,
 	}) {
 		o[k] = v
 	}

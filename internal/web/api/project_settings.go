@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tocsin-dev/tocsin/internal/account"
+	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/filter"
 	"github.com/tocsin-dev/tocsin/internal/grouping"
@@ -31,7 +33,24 @@ type projectBody struct {
 	ScrubIPAddresses     *bool                      `json:"scrubIPAddresses"`
 	RelayPiiConfig       json.RawMessage            `json:"relayPiiConfig"` // a text of JSON, or null
 	Options              map[string]json.RawMessage `json:"options"`
+	DigestsMinDelay      *int64                     `json:"digestsMinDelay"` // seconds
+	DigestsMaxDelay      *int64                     `json:"digestsMaxDelay"` // seconds
 	groupingBody
+}
+
+// checkDigests refuses delays of people's mail that are not those of this server, which would be
+// forgotten.
+func (b *projectBody) checkDigests() error {
+	for _, d := range []struct {
+		field string
+		sent  *int64
+		is    time.Duration
+	}{{"digestsMinDelay", b.DigestsMinDelay, alert.PersonalNoise.DigestMin}, {"digestsMaxDelay", b.DigestsMaxDelay, alert.PersonalNoise.DigestMax}} {
+		if is := int64(d.is / time.Second); d.sent != nil && *d.sent != is {
+			return fieldError{d.field, fmt.Sprintf("Mail to people is digested with a delay of %d seconds on this server; destinations have delays of their own: digestMinSeconds and digestMaxSeconds.", is)}
+		}
+	}
+	return nil
 }
 
 // listOptions are the options that are lists of filter entries, one on each line.
@@ -49,7 +68,7 @@ const maxOrigins = 200
 
 // foreignSettings are members that clients set on other servers.
 // Rule: getsentry/sentry src/sentry/core/endpoints/project_details.py (ProjectAdminSerializer)
-var foreignSettings = []string{"platform", "subjectPrefix", "subjectTemplate", "digestsMinDelay", "digestsMaxDelay", "securityToken", "securityTokenHeader", "verifySSL",
+var foreignSettings = []string{"platform", "subjectPrefix", "subjectTemplate", "securityToken", "securityTokenHeader", "verifySSL",
 	"symbolSources", "team", "copy_from_project", "secondaryGroupingExpiry", "secondaryGroupingConfig", "groupingConfig", "groupingEnhancements", "fingerprintingRules"}
 
 // updateProject answers PUT /api/0/projects/{org}/{project}/.
@@ -64,6 +83,9 @@ func (s *Service) updateProject(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if err := readEcho(w, r, &b, shape, foreignSettings...); err != nil {
+		return err
+	}
+	if err := b.checkDigests(); err != nil {
 		return err
 	}
 	if err := s.describeProject(r, p, b.Slug, b.Name, b.Platform); err != nil {
@@ -123,6 +145,9 @@ func (b *projectBody) apply(s *project.Settings) error {
 			s.AllowedOrigins = nil
 		}
 	}
+	if err := b.applySpikes(s); err != nil {
+		return err
+	}
 	if err := b.applyScrubbing(s); err != nil {
 		return err
 	}
@@ -130,6 +155,28 @@ func (b *projectBody) apply(s *project.Settings) error {
 		return err
 	}
 	return b.applyFilters(s)
+}
+
+// spikesOff is the option that switches spike protection off.
+const spikesOff = "quotas:spike-protection-disabled"
+
+// applySpikes switches spike protection; its ceiling is measured within the hour.
+func (b *projectBody) applySpikes(s *project.Settings) error {
+	value, given := b.Options[spikesOff]
+	if !given {
+		return nil
+	}
+	var off bool
+	if err := json.Unmarshal(value, &off); err != nil {
+		return fieldError{spikesOff, "Not a valid boolean."}
+	}
+	switch {
+	case off:
+		s.Spikes = nil
+	case s.Spikes == nil:
+		s.Spikes = &project.SpikeProtection{}
+	}
+	return nil
 }
 
 func (b *projectBody) applyScrubbing(s *project.Settings) error {
@@ -249,7 +296,7 @@ func settingsShape(p project.Project) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := object{}
+	options := object{spikesOff: p.Settings.Spikes == nil}
 	for _, o := range listOptions {
 		options[o.name] = strings.Join(*o.list(&f), "\n")
 	}

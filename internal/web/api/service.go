@@ -59,7 +59,7 @@ func New(o Options) *Service {
 	for _, r := range s.routes() {
 		s.mux.Handle(r.method+" "+r.pattern+"{$}", s.handle(r))
 	}
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fail(w, r, errNotFound()) })
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fail(w, r, errAbsent(r.URL.Path)) })
 	return s
 }
 
@@ -190,6 +190,8 @@ var (
 	ownProject     = []account.Scope{account.EventWrite, account.ProjectWrite} // members keep the rules of what they work on
 	readAlerts     = []account.Scope{account.AlertsRead, account.ProjectRead}
 	writeAlerts    = []account.Scope{account.AlertsWrite, account.ProjectWrite}
+	readAlertsOf   = []account.Scope{account.AlertsRead, account.OrgRead}
+	writeAlertsOf  = []account.Scope{account.AlertsWrite, account.OrgWrite}
 )
 
 func (s *Service) routes() []route {
@@ -264,6 +266,10 @@ func (s *Service) routes() []route {
 		{put, ours + "quotas/", writeProject, false, s.putProjectQuotas},
 		{get, ours + "spike-protection/", readProject, false, s.spikeProtection},
 		{put, ours + "spike-protection/", writeProject, false, s.putSpikeProtection},
+		{post, org + "spike-protections/", writeProject, false, s.spikeProtections},
+		{del, org + "spike-protections/", writeProject, false, s.spikeProtections},
+		{get, org + "integrations/", []account.Scope{account.OrgRead, account.OrgIntegrations}, false, s.integrations},
+		{get, org + "integrations/{id}/", []account.Scope{account.OrgRead, account.OrgIntegrations}, false, s.integration},
 		{get, "/api/v1/organizations/{org}/quotas/", readOrg, false, s.organizationQuotas},
 		{put, "/api/v1/organizations/{org}/quotas/", []account.Scope{account.OrgWrite}, false, s.putOrganizationQuotas},
 		{post, ours + "keys/{public}/rotate/", adminProject, false, s.rotateKey},
@@ -311,6 +317,7 @@ func (s *Service) routes() []route {
 		{post, "/api/v1/slack/{id}/", nil, true, s.pressed},
 	}
 	list = append(list, s.accountRoutes()...)
+	list = append(list, s.workflowRoutes()...)
 	list = append(list, s.operatorRoutes()...)
 	for _, in := range []string{org, proj} { // of all projects, or of one
 		releases, rel := in+"releases/", in+"releases/{version}/"
