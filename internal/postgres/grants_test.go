@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/tools/go/packages"
@@ -30,7 +31,22 @@ type source struct {
 	methods  map[string][]string // of a type
 }
 
+// readSource is the source, which is read once for all tests.
 func readSource(t *testing.T) *source {
+	t.Helper()
+	sourceOnce.Do(func() { sourceRead = loadSource(t) })
+	if sourceRead == nil {
+		t.Fatal("the code could not be read")
+	}
+	return sourceRead
+}
+
+var (
+	sourceOnce sync.Once
+	sourceRead *source
+)
+
+func loadSource(t *testing.T) *source {
 	t.Helper()
 	list, err := packages.Load(&packages.Config{Dir: "../..", Mode: packages.NeedName | packages.NeedImports | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo},
 		"./cmd/...", "./internal/...")
