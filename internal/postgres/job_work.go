@@ -95,8 +95,7 @@ func (st *Store) WorkJob(ctx context.Context, tools *JobTools, budget time.Durat
 	if err != nil || w == nil {
 		return false, err
 	}
-	defer w.hold(ctx)()
-	until := time.Now().Add(budget)
+	stop, until := w.hold(ctx), time.Now().Add(budget)
 	for w.Status == job.Running && !w.wait {
 		began := time.Now()
 		if err = w.step(ctx); err != nil || time.Now().After(until) {
@@ -104,6 +103,7 @@ func (st *Store) WorkJob(ctx context.Context, tools *JobTools, budget time.Durat
 		}
 		sleep(ctx, w.pause(time.Since(began)))
 	}
+	stop() // before the job is given back, which a late beat would take again
 	return !w.wait, w.release(ctx, err)
 }
 
