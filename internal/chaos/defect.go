@@ -40,9 +40,9 @@ func (w *world) cli(ctx context.Context, args ...string) (string, error) {
 	return string(out), err
 }
 
-// post sends one event with the fingerprint and title given, and enters it.
+// post sends one event that is an issue of its own, under a title, and enters it.
 func (w *world) post(ctx context.Context, id, title string) error {
-	event := fmt.Sprintf(`{"event_id":%q,"level":"error","platform":"other","message":%q,"fingerprint":["chaos",%q]}`, id, title, title)
+	event := fmt.Sprintf(`{"event_id":%q,"level":"error","platform":"other","message":%q,"fingerprint":["chaos",%q]}`, id, title, id)
 	status, err := w.load.post(ctx, fmt.Appendf(nil, "{\"event_id\":%q}\n{\"type\":\"event\",\"length\":%d}\n%s\n", id, len(event), event))
 	if err != nil || status != http.StatusOK {
 		return fmt.Errorf("an event was answered %d: %w", status, err)
