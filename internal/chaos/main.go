@@ -77,11 +77,12 @@ func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	rows, err := run(ctx, o, os.Stdout)
-	if err == nil && o.json != "" {
-		var text []byte
-		if text, err = json.MarshalIndent(rows, "", "  "); err == nil {
-			err = os.WriteFile(o.json, text, 0o600)
+	if o.json != "" {
+		text, failed := json.MarshalIndent(rows, "", "  ")
+		if failed == nil {
+			failed = os.WriteFile(o.json, text, 0o600)
 		}
+		err = errors.Join(err, failed)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
@@ -97,12 +98,9 @@ func run(ctx context.Context, o options, out io.Writer) ([]row, error) {
 	rng := rand.New(rand.NewPCG(o.seed, 1))
 	list := chosen(o)
 	rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	rows, err := sufferAll(ctx, o, list, rng)
-	if err != nil {
-		return rows, err
-	}
+	rows, err := sufferAll(ctx, o, list, rng, out)
 	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(a.Fault+a.Name, b.Fault+b.Name) })
-	return rows, report(out, rows)
+	return rows, errors.Join(err, report(out, rows))
 }
 
 // chosen is the faults of the set, or those named.
@@ -120,7 +118,7 @@ func chosen(o options) []fault {
 }
 
 // sufferAll breaks one world by every fault, and those that need a world of their own in one each.
-func sufferAll(ctx context.Context, o options, list []fault, rng *rand.Rand) ([]row, error) {
+func sufferAll(ctx context.Context, o options, list []fault, rng *rand.Rand, out io.Writer) ([]row, error) {
 	var rows []row
 	shared, done, err := enter(ctx, o, nil)
 	if err != nil {
@@ -128,7 +126,8 @@ func sufferAll(ctx context.Context, o options, list []fault, rng *rand.Rand) ([]
 	}
 	defer done()
 	var later []func()
-	for _, f := range list {
+	for i, f := range list {
+		fmt.Fprintf(out, "%s  %d of %d: %s %s\n", time.Now().Format(time.TimeOnly), i+1, len(list), f.id, f.name)
 		w, leave := shared, func() {}
 		if f.alone != nil {
 			rate := shared.load.rate.Swap(1) // the machine is for the other world
