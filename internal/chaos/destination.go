@@ -31,11 +31,16 @@ const (
 type endpoint struct {
 	*httptest.Server
 	open, most atomic.Int64 // connections
+	longest    atomic.Int64 // nanoseconds that a request lasted
 }
 
 func newEndpoint(expired bool, h http.HandlerFunc) (*endpoint, error) {
 	e := &endpoint{}
-	e.Server = httptest.NewUnstartedServer(h)
+	e.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		h(w, r)
+		e.longest.Store(max(e.longest.Load(), int64(time.Since(began))))
+	}))
 	e.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		switch s {
 		case http.StateNew:
@@ -143,12 +148,12 @@ func badDestinations(ctx context.Context, w *world, rng *rand.Rand) error {
 	if err := w.await(ctx, time.Minute, func() error { return w.badJudged(ctx, len(urls)) }); err != nil {
 		return err
 	}
-	var slowest int64
-	if err := w.db.QueryRow(ctx, "select coalesce(max(duration_ms), 0) from delivery_attempts").Scan(&slowest); err != nil {
-		return err
+	var slowest time.Duration
+	for _, e := range bad {
+		slowest = max(slowest, time.Duration(e.longest.Load()))
 	}
-	w.note = fmt.Sprintf("the good destination heard within %.2f s at most, without the %d bad ones %.2f s; the longest try took %.1f s", beside.Seconds(), len(urls), alone.Seconds(), float64(slowest)/1000)
-	if slowest > mostTry.Milliseconds() || beside > 2*alone+time.Second {
+	w.note = fmt.Sprintf("the good destination heard within %.2f s at most, without the %d bad ones %.2f s; the longest try took %.1f s", beside.Seconds(), len(urls), alone.Seconds(), slowest.Seconds())
+	if slowest > mostTry || beside > 2*alone+time.Second {
 		return errors.New(w.note)
 	}
 	for _, e := range bad {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/bus"
+	"github.com/tocsin-dev/tocsin/internal/disk"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/seal"
 )
@@ -80,11 +81,7 @@ func writeCredentials(name string, c *Credentials) error {
 	if err != nil {
 		return err
 	}
-	tmp := name + ".new"
-	if err := os.WriteFile(tmp, append(body, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return os.Rename(tmp, name)
+	return disk.Replace(name, append(body, '\n'))
 }
 
 func readCredentials(data string) (*Credentials, error) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-dev/tocsin/internal/disk"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 )
 
@@ -35,7 +36,7 @@ func readPassword(path string) (string, error) {
 		return "", err
 	}
 	password := rand.Text()
-	return password, os.WriteFile(path, []byte(password+"\n"), 0o600)
+	return password, disk.Replace(path, []byte(password+"\n"))
 }
 
 // initialize makes the cluster unless it exists, and stops a server that still runs on it.
@@ -59,6 +60,9 @@ func (s *Server) initialize(ctx context.Context) error {
 	}
 	if err == nil {
 		err = os.Rename(fresh, s.data())
+	}
+	if err == nil && !s.scratch {
+		err = disk.SyncFolder(s.dir)
 	}
 	if err != nil {
 		_ = os.RemoveAll(fresh)

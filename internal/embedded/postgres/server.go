@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tocsin-dev/tocsin/internal/fault"
 )
@@ -25,6 +26,9 @@ const (
 	// firstExits is how often the server may die before it was ever ready; children of a server
 	// that was killed keep its memory for a moment and make the next one give up.
 	firstExits = 6
+	// codeInvalidPassword is what Postgres answers to a wrong one.
+	// Rule: https://www.postgresql.org/docs/15/errcodes-appendix.html
+	codeInvalidPassword = "28P01"
 	// stopWait is how long a fast shutdown may take before it becomes an immediate one.
 	stopWait = 8 * time.Second
 )
@@ -282,8 +286,13 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for exits := 0; ; {
-		if s.ping(ctx, "postgres") == nil {
+		err := s.ping(ctx, "postgres")
+		if err == nil {
 			return s.createDatabase(ctx)
+		}
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && refused.Code == codeInvalidPassword {
+			return fault.New(fault.Unavailable, "the private PostgreSQL refuses the password in %s: the file is not the one that the cluster was made with; put a copy of that back, or restore a backup into another folder", filepath.Join(s.dir, "password"))
 		}
 		select {
 		case <-ctx.Done():

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tocsin-dev/tocsin/internal/bus"
+	"github.com/tocsin-dev/tocsin/internal/disk"
 )
 
 // brokerRole as the first argument makes this program a NATS server.
@@ -93,7 +94,7 @@ func newBrokers(ctx context.Context, bin, dir string, n int) ([]*Broker, error) 
 			own += fmt.Sprintf("server_name: %s\ncluster {\n  name: fleet\n  listen: %q\n  routes: [\"nats://%s\"]\n}\n", b.Name, routes[i], strings.Join(routes, `", "nats://`))
 		}
 		own = strings.NewReplacer(`"`+listen+`"`, `"`+b.Address+`"`, `"`+store+`"`, `"`+folder+`"`).Replace(own)
-		if err := os.WriteFile(file, []byte(own), 0o600); err != nil {
+		if err := disk.Replace(file, []byte(own)); err != nil {
 			return nil, err
 		}
 		b.Program = NewProgram(dir, self, brokerRole, file)
