@@ -134,6 +134,7 @@ func TestInvitesAndLinksToNewPasswordsAreMailed(t *testing.T) {
 	other := newBrowser(t)
 	do(t, other, "ask for a new password", chromedp.Navigate(in.URL+"/forgot"), chromedp.SendKeys(`input[name="email"]`, "ann@example.org"), chromedp.Submit(`input[name="email"]`), chromedp.WaitVisible("[role=status], .notice"))
 	do(t, other, "choose it", chromedp.Navigate(link("ann@example.org", "reset")), chromedp.SendKeys(`input[name="password"]`, "another horse"), chromedp.Submit(`input[name="password"]`), chromedp.WaitVisible(`input[name="email"]`))
+	in.audited(t, "member.", "member.accept")
 	in.Email, in.Password = "ann@example.org", "another horse"
 	in.signIn(t, other)
 	// The browser that was signed in before is not any more.

@@ -171,6 +171,7 @@ func TestAlertPages(t *testing.T) {
 		t.Error("a destination that is switched off was asked")
 	}
 	pictures(t, browser, "destinations-off")
+	in.audited(t, "alert.destination", "alert.")
 	for _, c := range complaints() {
 		t.Error(c)
 	}

@@ -158,12 +158,13 @@ func TestEveryPage(t *testing.T) {
 	t.Run("fits narrow screens and passes axe", func(t *testing.T) { s.passAxe(t, browser, pages) })
 	t.Run("says in lines what colours said", func(t *testing.T) { s.forceColours(t, browser) })
 	t.Run("holds still", func(t *testing.T) { s.holdStill(t, browser) })
+	t.Run("tells the time of its reader", func(t *testing.T) { s.tellTime(t) })
+	t.Run("runs nothing that anybody wrote", func(t *testing.T) { s.runNothing(t, browser, pages) })
 	for _, c := range complaints() {
 		if !strings.Contains(c, "400") && !strings.Contains(c, "403") { // pages that say so
 			t.Error(c)
 		}
 	}
-	t.Run("tells the time of its reader", func(t *testing.T) { s.tellTime(t) })
 }
 
 // fitNarrow draws the page the browser is at for 375 px, a telephone, and 320 px, which is also a screen

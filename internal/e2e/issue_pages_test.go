@@ -125,6 +125,7 @@ func TestAnIssueIsTalkedAboutMergedAndTakenAway(t *testing.T) {
 		return err
 	})
 	takeAway(t, p, org, price)
+	in.audited(t, "comment.create", "comment.edit", "comment.remove", "issue.merge", "issue.unmerge", "issue.remove")
 	for _, c := range complaints() {
 		t.Error(c)
 	}

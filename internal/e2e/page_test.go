@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,14 @@ func (p *page) do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// await waits until ready answers nil.
+func (p *page) await(what string, limit time.Duration, ready func(context.Context) error) {
+	p.t.Helper()
+	if err := eventually(p.t.Context(), limit, ready, p.in.done); err != nil {
+		p.t.Fatalf("%s on %s: %v", what, p.text("title"), err)
+	}
+}
+
 func (p *page) open(path string) {
 	p.t.Helper()
 	p.do(chromedp.Navigate(p.in.URL + path))
@@ -55,7 +64,7 @@ func (p *page) text(selector string) string {
 // shows waits until an element says something.
 func (p *page) shows(selector, want string) {
 	p.t.Helper()
-	p.in.await(selector+" to show "+want, 30*time.Second, func(context.Context) error {
+	p.await(selector+" to show "+want, 30*time.Second, func(context.Context) error {
 		got, err := chromedp.Run(p.browser, chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q)?.textContent ?? ''", selector)))
 		if err == nil && !strings.Contains(strings.Join(strings.Fields(got), " "), want) {
 			err = fmt.Errorf("it shows %q", got)
@@ -74,7 +83,7 @@ func (p *page) is(condition string) bool {
 // holds waits until a condition of the page's scripts holds.
 func (p *page) holds(condition string) {
 	p.t.Helper()
-	p.in.await(condition, 30*time.Second, func(context.Context) error {
+	p.await(condition, 30*time.Second, func(context.Context) error {
 		if !p.is(condition) {
 			return errors.New("it does not hold")
 		}
@@ -85,7 +94,7 @@ func (p *page) holds(condition string) {
 // press types keys until a condition holds, since a page that is still loading hears none.
 func (p *page) press(keys, until string) {
 	p.t.Helper()
-	p.in.await("what "+keys+" does: "+until, 30*time.Second, func(context.Context) error {
+	p.await("what "+keys+" does: "+until, 30*time.Second, func(context.Context) error {
 		if p.is(until) {
 			return nil
 		}
@@ -102,10 +111,24 @@ func (p *page) press(keys, until string) {
 	})
 }
 
+// audited wants a row of the audit log for each change that a test made, by the beginning of its name.
+func (in *instance) audited(t *testing.T, events ...string) {
+	t.Helper()
+	var log struct{ Rows []struct{ Event string } }
+	if err := in.api(t.Context(), "organizations/"+in.Organization+"/audit-logs/?per_page=100", &log); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range events {
+		if !slices.ContainsFunc(log.Rows, func(r struct{ Event string }) bool { return strings.HasPrefix(r.Event, want) }) {
+			t.Errorf("the audit log has no %s: %v", want, log.Rows)
+		}
+	}
+}
+
 // awaits opens a page again and again until an element says something.
 func (p *page) awaits(path, selector, want string) {
 	p.t.Helper()
-	p.in.await(path+" to show "+want, 30*time.Second, func(context.Context) error {
+	p.await(path+" to show "+want, 30*time.Second, func(context.Context) error {
 		p.open(path)
 		if got := p.text(selector); !strings.Contains(got, want) {
 			return fmt.Errorf("it shows %q", got)

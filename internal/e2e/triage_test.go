@@ -83,6 +83,7 @@ func TestTwentyIssuesAreTriagedByKeyboard(t *testing.T) {
 		return err
 	})
 	press(kb.Escape)
+	in.audited(t, "issue.resolve", "issue.archive", "issue.undo")
 	for _, c := range complaints() {
 		if !strings.Contains(c, "favicon") {
 			t.Error(c)
