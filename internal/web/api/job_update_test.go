@@ -20,6 +20,7 @@ func (w *world) manyIssues(project int64, n int, title string) {
 	w.exec(`insert into issues (project_id, id, number, type, level, platform, title, culprit, metadata, status, substatus, priority, first_seen, last_seen, times_seen, first_release)
 		select $1::bigint, 1000000 * $1::bigint + n, 100000 + n, 'error', 40, 'python', $3 || ' ' || n, 'shop.cart in add', '{"type":"ValueError"}', 0, 7, 75, $4, $4, 3, 'shop@1.0.0'
 		from generate_series(1, $2::bigint) as n`, project, n, title, noon)
+	w.exec("insert into issue_texts (project_id, issue_id, search_text) select project_id, id, search_text from issues where project_id = $1 on conflict do nothing", project)
 	w.exec("analyze issues")
 }
 
@@ -31,12 +32,12 @@ type startedJobs struct {
 func TestManyIssuesAreDeletedByOneRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.manyIssues(1, 2500, "boom")
+	w.manyIssues(1, 1100, "boom")
 	w.exec("update issues set title = 'kept' where number = 100001")
 	var started startedJobs
 	a := w.want(202, "DELETE", org+"issues/?query=boom")
 	a.json(t, &started)
-	if len(started.Jobs) != 3 || a.header.Get("Location") != started.Jobs[0].URL {
+	if len(started.Jobs) != 2 || a.header.Get("Location") != started.Jobs[0].URL {
 		t.Fatalf("%+v, Location %s", started, a.header.Get("Location"))
 	}
 	var left []any
