@@ -229,13 +229,13 @@ func TestDetectorsAreWhatProjectsHave(t *testing.T) {
 	w.want(400, "GET", org+"detectors/?query=age:1")
 	w.want(400, "GET", org+"detectors/?sortBy=odd")
 	for body, says := range map[string]string{
-		strings.Replace(aWorkflow("x", ""), `["11"]`, `[]`, 1):                                           "Connect the alert",
-		strings.Replace(aWorkflow("x", ""), `["11"]`, `["991"]`, 1):                                      "no detector 991",
-		strings.Replace(aWorkflow("x", ""), `"frequency":60`, `"frequency":1`, 1):                        "5 to 43200",
-		strings.Replace(aWorkflow("x", ""), `"conditionResult":true`, `"conditionResult":false`, 1):      "conditionResult",
-		strings.Replace(aWorkflow("x", ""), `"frequency":60`, `"frequency":60,"odd":1`, 1):               "Unknown field",
-		strings.Replace(aWorkflow("x", ""), `"level"`, `"percent_sessions_count"`, 1):                    "sessions are not counted",
-		strings.Replace(aWorkflow("", ""), ``, ``, 0):                                                    "name",
+		strings.Replace(aWorkflow("x", ""), `["11"]`, `[]`, 1):                                      "Connect the alert",
+		strings.Replace(aWorkflow("x", ""), `["11"]`, `["991"]`, 1):                                 "no detector 991",
+		strings.Replace(aWorkflow("x", ""), `"frequency":60`, `"frequency":1`, 1):                   "5 to 43200",
+		strings.Replace(aWorkflow("x", ""), `"conditionResult":true`, `"conditionResult":false`, 1): "conditionResult",
+		strings.Replace(aWorkflow("x", ""), `"frequency":60`, `"frequency":60,"odd":1`, 1):          "Unknown field",
+		strings.Replace(aWorkflow("x", ""), `"level"`, `"percent_sessions_count"`, 1):               "sessions are not counted",
+		aWorkflow("", ""): "name",
 		strings.Replace(aWorkflow("x", ""), `"type":"email"`, `"type":"slack"`, 1):                       "slack",
 		`{"name":"deep","triggers":` + strings.Repeat(`{"a":`, 50) + "1" + strings.Repeat("}", 50) + `}`: "too deep",
 	} {
