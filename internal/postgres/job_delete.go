@@ -252,9 +252,10 @@ func (w *jobWork) doomed(ctx context.Context) ([]storedPlace, error) {
 }
 
 const (
+	// The bounds keep a merge of both from beginning at the project's oldest event, over all that is deleted already.
 	sqlDeleteEvents = `
 		delete from events e using unnest(@times::timestamptz[], @ids::uuid[]) as d(received_at, event_id)
-		where e.project_id = @project and e.received_at = d.received_at and e.event_id = d.event_id`
+		where e.project_id = @project and e.received_at >= @first and e.received_at <= @last and e.received_at = d.received_at and e.event_id = d.event_id`
 
 	sqlDeleteAttachments = `
 		delete from attachments where project_id = @project and event_id = any(@ids::uuid[])
@@ -311,7 +312,7 @@ func (w *jobWork) purge(ctx context.Context, places []storedPlace, all bool) err
 		if err := blocks.write(ctx, tx, w.Project); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, sqlDeleteEvents, pgx.StrictNamedArgs{"project": w.Project, "times": times, "ids": ids}); err != nil {
+		if _, err := tx.Exec(ctx, sqlDeleteEvents, pgx.StrictNamedArgs{"project": w.Project, "times": times, "ids": ids, "first": first, "last": last}); err != nil {
 			return err
 		}
 		rows, _ := tx.Query(ctx, sqlDeleteAttachments, pgx.StrictNamedArgs{"project": w.Project, "ids": ids, "first": first, "last": last})

@@ -50,7 +50,7 @@ func (w *jobWork) decode(ctx context.Context, places []storedPlace) ([]*event.Ev
 const sqlPutEvents = `
 	update events e set issue_id = d.issue_id, hash = d.hash
 	from unnest(@times::timestamptz[], @ids::uuid[], @issues::bigint[], @hashes::bigint[]) as d(received_at, event_id, issue_id, hash)
-	where e.project_id = @project and e.received_at = d.received_at and e.event_id = d.event_id`
+	where e.project_id = @project and e.received_at >= @first and e.received_at <= @last and e.received_at = d.received_at and e.event_id = d.event_id`
 
 // move gives events to other issues, with what is counted of them by hour, environment, release and
 // tag. The counts of the issues themselves are the caller's.
@@ -75,7 +75,8 @@ func (w *jobWork) move(ctx context.Context, tx pgx.Tx, moves []transfer) error {
 		named.add(w.Project, m.to, rec.Properties)
 	}
 	b := &pgx.Batch{}
-	b.Queue(sqlPutEvents, pgx.StrictNamedArgs{"project": w.Project, "times": times, "ids": ids, "issues": issues, "hashes": hashes})
+	b.Queue(sqlPutEvents, pgx.StrictNamedArgs{"project": w.Project, "times": times, "ids": ids, "issues": issues, "hashes": hashes,
+		"first": slices.MinFunc(times, time.Time.Compare), "last": slices.MaxFunc(times, time.Time.Compare)})
 	if len(named.keys) > 0 {
 		b.Queue(sqlInsertProperties, pgx.StrictNamedArgs{"projects": named.projects, "issues": named.issues, "keys": named.keys, "values": named.values})
 	}

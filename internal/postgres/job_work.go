@@ -292,7 +292,7 @@ func nextCut(cut int, held time.Duration) int {
 	switch {
 	case held > chunkHeld:
 		return min(2*cut, maxCut)
-	case held < chunkHeld/4:
+	case held < chunkHeld/2:
 		return max(cut/2, 1)
 	}
 	return cut
