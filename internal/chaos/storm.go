@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,7 +62,7 @@ func textOf(destination string, body []byte) (string, error) {
 				Fields []struct{ Text string }
 			}
 		}
-		Tocsin json.RawMessage
+		Digest json.RawMessage // of several issues, instead of one
 		Issue  struct{ Title string }
 	}
 	err := json.Unmarshal(body, &m)
@@ -69,7 +70,10 @@ func textOf(destination string, body []byte) (string, error) {
 	case "ntfy":
 		return m.Title + "\n" + m.Message, err
 	case "webhook":
-		return m.Issue.Title + string(m.Tocsin[:min(len(m.Tocsin), 1500)]), err
+		if len(m.Digest) > 0 {
+			return string(m.Digest), err
+		}
+		return m.Issue.Title, err
 	}
 	lines := []string{m.Text}
 	for _, a := range m.Attachments {
@@ -206,20 +210,24 @@ func letters(n int64) string {
 	return string(text)
 }
 
+// stormCalm is how long nothing must change before the storm is over: the queue between the processor and
+// the notifier has no table to ask.
+const stormCalm = 10 * time.Second
+
 // settled waits until nothing is left to be counted, held against rules, or sent.
 func (s *storm) settled(ctx context.Context, w *world) error {
-	quiet := 0
+	known, since := -1, time.Now()
 	return w.await(ctx, patience, func() error {
-		var facts, changes, queued, due int
-		if err := w.db.QueryRow(ctx, `select (select count(*) from pending_facts), (select count(*) from alert_outbox), (select count(*) from deliveries where state = 0),
-			(select count(*) from alert_folds where due_at <= now())`).Scan(&facts, &changes, &queued, &due); err != nil {
+		var waiting, logged int
+		if err := w.db.QueryRow(ctx, `select (select count(*) from pending_facts) + (select count(*) from alert_outbox) + (select count(*) from deliveries where state = 0)
+			+ (select count(*) from alert_folds where due_at <= now()), (select count(*) from deliveries)`).Scan(&waiting, &logged); err != nil {
 			return err
 		}
-		if quiet++; facts+changes+queued+due > 0 {
-			quiet = 0
+		if logged != known || waiting > 0 {
+			known, since = logged, time.Now()
 		}
-		if quiet < 20 { // the queue between has no table
-			return fmt.Errorf("%d batches, %d changes, %d messages and %d digests wait", facts, changes, queued, due)
+		if calm := time.Since(since); calm < stormCalm {
+			return fmt.Errorf("%d batches, changes, messages or digests wait, %d alerts are logged, nothing changed for %s", waiting, logged, calm.Round(time.Second))
 		}
 		return nil
 	})
@@ -236,24 +244,39 @@ func (s *storm) collectMail() error {
 	return nil
 }
 
-var moreIssues = regexp.MustCompile(`(\d+) more issues`)
+var moreIssues = regexp.MustCompile(`(\d+) more issues|"total":(\d+)`)
 
-// print prints the messages and says how many each destination got.
+// toldOf is how many issues a message tells of; 0: it says nothing.
+func toldOf(text string) (n int64) {
+	if m := moreIssues.FindStringSubmatch(text); m != nil {
+		n, _ = strconv.ParseInt(m[1]+m[2], 10, 64) // digits
+		return n
+	}
+	if strings.Contains(text, "the gateway refused") {
+		return 1
+	}
+	return 0
+}
+
+// print prints the messages and says how many each destination got. They are few, each says something, and
+// together they account for every issue.
 func (s *storm) print(fresh int64) (counts string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var parts []string
 	for _, destination := range []string{"mail", "ntfy", "slack", "webhook"} {
-		texts := s.texts[destination]
-		parts = append(parts, fmt.Sprintf("%d messages by %s", len(texts), destination))
+		texts, told := s.texts[destination], int64(0)
 		for i, text := range texts {
 			fmt.Printf("──── %s, message %d of %d ────\n%s\n\n", destination, i+1, len(texts), text)
-			if !strings.Contains(text, "the gateway refused") && !moreIssues.MatchString(text) {
+			if n := toldOf(text); n > 0 {
+				told += n
+			} else {
 				err = cmp.Or(err, fmt.Errorf("a message by %s says nothing", destination))
 			}
 		}
-		if len(texts) == 0 || len(texts) > stormTold {
-			err = cmp.Or(err, fmt.Errorf("%d messages by %s, want 1 to %d", len(texts), destination, stormTold))
+		parts = append(parts, fmt.Sprintf("%d messages by %s (%d issues)", len(texts), destination, told))
+		if len(texts) > stormTold || told < fresh {
+			err = cmp.Or(err, fmt.Errorf("%d messages by %s tell of %d issues, want at most %d of %d", len(texts), destination, told, stormTold, fresh))
 		}
 	}
 	if fresh == 0 {
