@@ -148,6 +148,9 @@ func badDestinations(ctx context.Context, w *world, rng *rand.Rand) error {
 	if err := w.await(ctx, time.Minute, func() error { return w.badJudged(ctx, len(urls)) }); err != nil {
 		return err
 	}
+	if err := w.await(ctx, 30*time.Second, func() error { return ended(bad) }); err != nil {
+		return err
+	}
 	var slowest time.Duration
 	for _, e := range bad {
 		slowest = max(slowest, time.Duration(e.longest.Load()))
@@ -159,6 +162,16 @@ func badDestinations(ctx context.Context, w *world, rng *rand.Rand) error {
 	for _, e := range bad {
 		if n := e.most.Load(); n > mostAtOnce {
 			return fmt.Errorf("%s had %d connections at once", e.URL, n)
+		}
+	}
+	return nil
+}
+
+// ended is nil when each endpoint that takes requests has seen one through.
+func ended(list []*endpoint) error {
+	for _, e := range list {
+		if e.TLS == nil && e.longest.Load() == 0 {
+			return fmt.Errorf("the first try at %s goes on", e.URL)
 		}
 	}
 	return nil
