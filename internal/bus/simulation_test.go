@@ -291,6 +291,9 @@ func (s *simulation) deliver(w *worker[simEvent]) (any bool) {
 		return false
 	}
 	_ = w.batch(context.Background(), ds) // a failure of the infrastructure; the run loop would pause
+	if slices.Contains(ds, nil) {
+		panic("packs that are being kept alive were changed")
+	}
 	return true
 }
 

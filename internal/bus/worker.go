@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/bits"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -62,15 +61,15 @@ func (w *worker[T]) batch(ctx context.Context, ds []*delivery) error {
 	defer context.AfterFunc(ctx, func() {
 		time.AfterFunc(drainWait, func() { cancel(context.Cause(ctx)) })
 	})()
-	suspects := slices.Collect(func(yield func(*delivery) bool) {
-		for _, d := range ds {
-			if w.inHand.suspect(d.id) && !yield(d) {
-				return
-			}
+	var suspects, others []*delivery // ds itself is being kept alive
+	for _, d := range ds {
+		if w.inHand.suspect(d.id) {
+			suspects = append(suspects, d)
+		} else {
+			others = append(others, d)
 		}
-	})
-	ds = slices.DeleteFunc(ds, func(d *delivery) bool { return slices.Contains(suspects, d) })
-	if err := w.together(work, ds); err != nil {
+	}
+	if err := w.together(work, others); err != nil {
 		return w.releaseAll(suspects, err)
 	}
 	for i, d := range suspects {
