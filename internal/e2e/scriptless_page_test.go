@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -24,9 +25,15 @@ func (p scriptless) click(selector, words string) {
 		const b = e.getBoundingClientRect()
 		return [b.x + b.width / 2, b.y + b.height / 2]
 	})()`, selector, words)
-	place, err := chromedp.Run(p.browser, chromedp.Evaluate[[]float64](at))
-	if err != nil || len(place) != 2 {
-		p.t.Fatalf("nothing to press: %s %q on %s: %v", selector, words, p.text("title"), err)
+	var place []float64
+	err := eventually(p.t.Context(), 30*time.Second, func(context.Context) (err error) { // the page may still be arriving
+		if place, err = chromedp.Run(p.browser, chromedp.Evaluate[[]float64](at)); err == nil && len(place) != 2 {
+			err = fmt.Errorf("nothing to press: %s %q on %s", selector, words, p.text("title"))
+		}
+		return err
+	}, p.in.done)
+	if err != nil {
+		p.t.Fatal(err)
 	}
 	p.do(chromedp.MouseClickXY(place[0], place[1]))
 }

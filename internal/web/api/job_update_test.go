@@ -74,9 +74,6 @@ func TestTenThousandIssuesAreChangedByAJob(t *testing.T) {
 	seen := w.workWatching(strings.TrimPrefix(started.Jobs[0].URL, baseURL))
 	took := time.Since(began)
 	t.Logf("%d issues: answered in %s, done in %.2f s, progress seen at %v", n, answered.Round(time.Millisecond), took.Seconds(), seen)
-	if took > 15*time.Second { // a third of it alone on two cores, with room for a busy machine
-		t.Errorf("changing %d issues took %s", n, took)
-	}
 	if len(seen) < 3 {
 		t.Errorf("progress was told %d times: %v", len(seen), seen)
 	}
