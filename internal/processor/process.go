@@ -135,7 +135,6 @@ func (s *Service) decodeAll(ctx context.Context, batch []event.Raw) (verdicts []
 		bufs[w] = buf
 		for i := next.Add(1) - 1; i < int64(len(batch)); i = next.Add(1) - 1 {
 			verdicts[i] = s.decodeOne(ctx, &batch[i], buf)
-			runtime.Gosched() // whoever waits for an answer goes first
 		}
 	}
 	var group sync.WaitGroup
