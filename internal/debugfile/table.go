@@ -192,6 +192,15 @@ func (b *builder) table() *Table {
 	return t
 }
 
+// readHead reads what tells the format of a file: eight bytes, or all of a shorter one.
+func readHead(r io.ReaderAt, size int64) ([]byte, error) {
+	head := make([]byte, min(size, 8))
+	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
+		return nil, fault.Wrap(err, fault.Unavailable, "read a debug file")
+	}
+	return head, nil
+}
+
 // ReadTable reads the functions and lines of one build of a file; debugID chooses among those of a
 // fat file. most bounds the bytes of each part that is read. fault.Invalid: the file is damaged or
 // has no functions. fault.Unsupported: its format is not read.
@@ -201,9 +210,9 @@ func ReadTable(r io.ReaderAt, size int64, debugID string, most int64) (t *Table,
 			t, err = nil, fault.New(fault.Invalid, "the debug file is damaged")
 		}
 	}()
-	head := make([]byte, min(size, 8))
-	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
-		return nil, fault.Wrap(err, fault.Unavailable, "read a debug file")
+	head, err := readHead(r, size)
+	if err != nil {
+		return nil, err
 	}
 	b := &builder{}
 	switch {

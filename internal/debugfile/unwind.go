@@ -17,9 +17,9 @@ func ReadUnwind(r io.ReaderAt, size, most int64) (t *unwind.Table, err error) {
 			t, err = nil, fault.New(fault.Invalid, "the debug file is damaged")
 		}
 	}()
-	head := make([]byte, min(size, 8))
-	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
-		return nil, fault.Wrap(err, fault.Unavailable, "read a debug file")
+	head, err := readHead(r, size)
+	if err != nil {
+		return nil, err
 	}
 	switch {
 	case string(head[:min(4, len(head))]) == "\x7fELF":
