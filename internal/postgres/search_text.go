@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -24,11 +25,7 @@ const (
 
 // indexTexts lets free text find issues of a project by the titles and culprits that they have now.
 func indexTexts(ctx context.Context, tx pgx.Tx, project int64, ids ...int64) error {
-	projects := make([]int64, len(ids))
-	for i := range projects {
-		projects[i] = project
-	}
-	_, err := tx.Exec(ctx, sqlIndexTexts, pgx.StrictNamedArgs{"projects": projects, "ids": ids})
+	_, err := tx.Exec(ctx, sqlIndexTexts, pgx.StrictNamedArgs{"projects": slices.Repeat([]int64{project}, len(ids)), "ids": ids})
 	return err
 }
 
