@@ -56,7 +56,7 @@ func measureIngest(ctx context.Context, o options) (l ingestLoad, err error) {
 		return l, err
 	}
 	list := bodies(o.size, o.groups, 4, 1)
-	to := target{p.address, "1", openKey}
+	to := target{p.address, []sender{{"1", openKey}}}
 	warm, err := to.run(ctx, list, o.connections, 2*time.Second, 0)
 	if err != nil {
 		return l, err
@@ -76,7 +76,7 @@ func measureIngest(ctx context.Context, o options) (l ingestLoad, err error) {
 	let := int64(warm.Accepted + res.Accepted)
 	for key, cpu := range map[string]*float64{closedKey: &l.CPULimited, noKey: &l.CPUDenied} {
 		before := p.cpu()
-		res, err := target{p.address, "1", key}.run(ctx, list, o.connections, 3*time.Second, 0)
+		res, err := target{p.address, []sender{{"1", key}}}.run(ctx, list, o.connections, 3*time.Second, 0)
 		if err != nil {
 			return l, err
 		}

@@ -140,7 +140,7 @@ func (in *installation) get(ctx context.Context, address string, v any) error {
 func (in *installation) pid() int { return in.cmd.Process.Pid }
 
 func (in *installation) target() target {
-	return target{strings.TrimPrefix(in.URL, "http://"), in.ProjectID, in.key()}
+	return target{strings.TrimPrefix(in.URL, "http://"), []sender{{in.ProjectID, in.key()}}}
 }
 
 // key is the client key of the DSN.

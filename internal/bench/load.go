@@ -17,7 +17,13 @@ import (
 )
 
 // target is where events go.
-type target struct{ address, project, key string }
+type target struct {
+	address string
+	senders []sender // events are spread evenly over them
+}
+
+// sender is a project and a client key of it.
+type sender struct{ project, key string }
 
 // result is what one load did.
 type result struct {
@@ -99,7 +105,8 @@ func (to target) worker(ctx context.Context, list []body, seed uint64, next func
 			id[i] = byte(rng.Uint32())
 		}
 		hex.Encode(text[:], id[:])
-		out = to.request(out[:0], &list[n%len(list)], string(text[:]), rng.IntN(50_000))
+		from := to.senders[rng.IntN(len(to.senders))]
+		out = from.request(out[:0], to.address, &list[n%len(list)], string(text[:]), rng.IntN(50_000))
 		if _, err := conn.Write(out); err != nil {
 			return res, err
 		}
@@ -116,12 +123,12 @@ func (to target) worker(ctx context.Context, list []body, seed uint64, next func
 	}
 }
 
-func (to target) request(out []byte, b *body, id string, user int) []byte {
+func (from sender) request(out []byte, host string, b *body, id string, user int) []byte {
 	uid := strconv.Itoa(user)
 	length := len(b.parts[0]) + len(b.parts[1]) + len(b.parts[2]) + len(id) + len(uid)
 	head := `{"event_id":"` + id + `"}` + "\n" + `{"type":"event","length":` + strconv.Itoa(length) + "}\n"
 	out = fmt.Appendf(out, "POST /api/%s/envelope/ HTTP/1.1\r\nHost: %s\r\nX-Sentry-Auth: Sentry sentry_version=7, sentry_key=%s, sentry_client=bench/1\r\nContent-Length: %d\r\n\r\n",
-		to.project, to.address, to.key, len(head)+length)
+		from.project, host, from.key, len(head)+length)
 	out = append(out, head...)
 	out = append(out, b.parts[0]...)
 	out = append(out, id...)

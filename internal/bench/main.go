@@ -28,6 +28,7 @@ type options struct {
 	pages       int
 	events      int
 	growth      string
+	projects    int
 	separate    bool
 	repeat      int
 	dataRoot    string
@@ -49,6 +50,7 @@ func main() {
 	flag.IntVar(&o.pages, "pages", 1_000_000, "issues of the largest project in which pages are timed; 0 leaves that out")
 	flag.IntVar(&o.events, "events", 20_000_000, "events of that project")
 	flag.StringVar(&o.growth, "growth", "0.001,0.1,1", "sizes at which pages and load are measured, as shares of the largest")
+	flag.IntVar(&o.projects, "projects", 1000, "projects that the load is spread over, beside one; 0 leaves that out")
 	flag.BoolVar(&o.separate, "separate", true, "also load the separate programs, from the folder of the program")
 	flag.IntVar(&o.repeat, "repeat", 1, "times the load is run, each on a fresh installation; medians are printed")
 	flag.StringVar(&o.dataRoot, "data", os.TempDir(), "folder on the disk to measure")
@@ -77,7 +79,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	if o.only != "" {
-		o.repeat, o.pages, o.separate = 0, 0, true
+		o.repeat, o.pages, o.projects, o.separate = 0, 0, 0, true
 	}
 	if o.separate && o.only != "calls" {
 		fmt.Fprintln(os.Stderr, "ingest alone …")
@@ -110,6 +112,16 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("separate programs: %w", err)
 		}
 		r.Separate = &s
+	}
+	if o.projects > 0 {
+		for _, n := range []int{1, o.projects} {
+			fmt.Fprintf(os.Stderr, "load over projects: %d …\n", n)
+			s, err := measureSpread(ctx, o, n)
+			if err != nil {
+				return fmt.Errorf("load over %d projects: %w", n, err)
+			}
+			r.Spread = append(r.Spread, s)
+		}
 	}
 	if o.pages > 0 {
 		for share := range strings.SplitSeq(o.growth, ",") {
@@ -202,6 +214,18 @@ func measureLoad(ctx context.Context, o options) (l load, err error) {
 		return l, fmt.Errorf("open loop: %w", err)
 	}
 	l.OpenP50, l.OpenP99, l.OpenRefused = open.quantile(0.5), open.quantile(0.99), open.Refused
+	young, err := in.ages(ctx)
+	if err != nil {
+		return l, err
+	}
+	if _, err := in.target().run(ctx, list, 4*o.connections, 15*time.Second, l.Drained*0.8); err != nil {
+		return l, fmt.Errorf("open loop at 80 %%: %w", err)
+	}
+	old, err := in.ages(ctx)
+	if err != nil {
+		return l, err
+	}
+	l.Age99, l.AgeWorst = old.since(young, 0.99), old.since(young, 1)
 	if err := l.measureRefusals(ctx, in, list, o.connections); err != nil {
 		return l, fmt.Errorf("refusals: %w", err)
 	}
@@ -227,7 +251,7 @@ func (l *load) measureRefusals(ctx context.Context, in *installation, list []bod
 	}
 	cost := func(key string) (float64, error) {
 		to := in.target()
-		to.key = cmp.Or(key, to.key)
+		to.senders[0].key = cmp.Or(key, to.senders[0].key)
 		for { // until the limit holds, and what came before is processed
 			res, err := to.run(ctx, list, connections, time.Second, 0)
 			if err != nil || res.Accepted == 0 && res.Refused > 0 {

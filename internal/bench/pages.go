@@ -47,7 +47,7 @@ func measureGrown(ctx context.Context, o options, share float64) (g grown, err e
 		return g, err
 	}
 	list := bodies(o.size, o.groups, 4, 1)
-	if _, err := in.load(ctx, o, list, 2*time.Second); err != nil {
+	if _, err := in.load(ctx, in.target(), list, o.connections, 2*time.Second); err != nil {
 		return g, err
 	}
 	began := time.Now()
@@ -58,7 +58,7 @@ func measureGrown(ctx context.Context, o options, share float64) (g grown, err e
 	if g.Pages, err = in.pages(ctx); err != nil {
 		return g, err
 	}
-	g.Drained, err = in.load(ctx, o, list, 10*time.Second)
+	g.Drained, err = in.load(ctx, in.target(), list, o.connections, 10*time.Second)
 	return g, err
 }
 
@@ -92,7 +92,7 @@ const sqlAccepted = "select coalesce(sum(quantity), 0) from outcomes where outco
 
 // load sends events for a time and returns how many a second were stored, from the first request
 // until the last is visible.
-func (in *installation) load(ctx context.Context, o options, list []body, d time.Duration) (float64, error) {
+func (in *installation) load(ctx context.Context, to target, list []body, connections int, d time.Duration) (float64, error) {
 	db, _, err := in.database(ctx)
 	if err != nil {
 		return 0, err
@@ -103,7 +103,7 @@ func (in *installation) load(ctx context.Context, o options, list []body, d time
 		return 0, err
 	}
 	began := time.Now()
-	res, err := in.target().run(ctx, list, o.connections, d, 0)
+	res, err := to.run(ctx, list, connections, d, 0)
 	if err != nil {
 		return 0, err
 	}

@@ -24,6 +24,7 @@ type report struct {
 	Loads    []load      `json:"loads"`
 	Calls    *roundTrip  `json:"calls,omitempty"`
 	Separate *separate   `json:"separate,omitempty"`
+	Spread   []spread    `json:"spread,omitempty"`
 	Growth   []grown     `json:"growth,omitempty"`
 }
 
@@ -54,6 +55,8 @@ type load struct {
 	OpenRefused   int     `json:"open_refused"`
 	OpenP50       float64 `json:"open_p50_ms"`
 	OpenP99       float64 `json:"open_p99_ms"`
+	Age99         float64 `json:"age_p99_seconds"`   // at 80 % of the rate, when stored: upper bounds of the
+	AgeWorst      float64 `json:"age_worst_seconds"` // oldest events of 99 % of the batches, and of all
 	FirstStart    float64 `json:"first_start_seconds"`
 	SecondStart   float64 `json:"second_start_seconds"`
 	CopyPerSecond float64 `json:"copy_per_second"` // rows of 2 KiB that this Postgres takes by COPY
@@ -92,6 +95,9 @@ func (r *report) print(out io.Writer, o options) {
 			c := s.Programs[p]
 			row("  "+p, "%.3f s of CPU per 1,000 events, memory idle %d, peak %d MiB", c.CPU, c.Idle>>20, c.Peak>>20)
 		}
+	}
+	for _, s := range r.Spread {
+		row(fmt.Sprintf("drained over %d projects", s.Projects), "%.0f events/s", s.Drained)
 	}
 	w.Flush()
 	r.printGrowth(out)
@@ -134,6 +140,7 @@ func (r *report) printLoads(row func(name, format string, values ...any), o opti
 	row("lost, refused", "%.0f, %.0f", m(func(l load) float64 { return float64(l.Lost) }), m(func(l load) float64 { return float64(l.Refused) }))
 	row("accept p50, p99", "%.1f, %.1f ms", m(func(l load) float64 { return l.P50 }), m(func(l load) float64 { return l.P99 }))
 	row("open loop at half rate p50, p99", "%.1f, %.1f ms at %.0f/s", m(func(l load) float64 { return l.OpenP50 }), m(func(l load) float64 { return l.OpenP99 }), m(func(l load) float64 { return l.OpenRate }))
+	row("age when stored at 80 % of the rate", "at most %.2f s for 99 %% of the batches, %.2f s for all", m(func(l load) float64 { return l.Age99 }), m(func(l load) float64 { return l.AgeWorst }))
 	row("CPU per 1,000 events", "%.3f s (ours %.3f, Postgres %.3f)", m(func(l load) float64 { return l.CPUOwn + l.CPUPostgres }), m(func(l load) float64 { return l.CPUOwn }), m(func(l load) float64 { return l.CPUPostgres }))
 	row("CPU per 1,000 refused", "over a limit %.3f s, unknown key %.3f s", m(func(l load) float64 { return l.CPULimited }), m(func(l load) float64 { return l.CPUDenied }))
 	row("disk per event", "%.0f bytes", m(func(l load) float64 { return l.DiskPerEvent }))
@@ -157,7 +164,7 @@ func limits(ctx context.Context, o options) (m machine, err error) {
 	})}
 	go func() { _ = srv.Serve(ln) }()
 	defer srv.Close()
-	res, err := target{ln.Addr().String(), "1", "k"}.run(ctx, bodies(o.size, o.groups, 1, 1), o.connections, 3*time.Second, 0)
+	res, err := target{ln.Addr().String(), []sender{{"1", "k"}}}.run(ctx, bodies(o.size, o.groups, 1, 1), o.connections, 3*time.Second, 0)
 	if err != nil {
 		return m, err
 	}

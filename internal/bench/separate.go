@@ -49,7 +49,7 @@ func measureSeparate(ctx context.Context, o options) (s separate, err error) {
 	for _, p := range programs {
 		idle[p] = measure(pids[p])
 	}
-	in := target{f.Address["ingest"], f.ProjectID, f.Key()}
+	in := target{f.Address["ingest"], []sender{{f.ProjectID, f.Key()}}}
 	list := bodies(o.size, o.groups, 4, 1)
 	if _, err := in.run(ctx, list, o.connections, 3*time.Second, 0); err != nil {
 		return s, err

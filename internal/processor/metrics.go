@@ -28,7 +28,7 @@ func newMetrics() *metrics {
 		decode: histogram("decode_seconds", "Time to decode, normalize and group a batch.", 0.0005, 2, 14),
 		record: histogram("record_seconds", "Time to record a batch.", 0.001, 2, 14),
 		fold:   histogram("fold_seconds", "Time to fold waiting facts.", 0.001, 2, 14),
-		age:    histogram("event_age_seconds", "Age of the oldest event of a batch when it was recorded.", 0.005, 2.5, 14),
+		age:    histogram("event_age_seconds", "Age of the oldest event of a batch when it was recorded.", 1./128, 2, 17),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tocsin_processor_events_total",
 			Help: "Events by what became of them: stored, duplicate, redelivered, dropped, filtered, rejected."}, []string{"result"}),
 		relayed: prometheus.NewCounter(prometheus.CounterOpts{Name: "tocsin_processor_changes_relayed_total",
