@@ -19,6 +19,9 @@ const (
 	// batchBytes bounds a batch, fetchBytes what is fetched ahead of the workers.
 	batchBytes = 4 << 20
 	fetchBytes = 4 << 20
+	// pullHeartbeat is how often the broker shows that a pull waits with it. A server that dies takes its
+	// pulls along, and nobody says so: after two beats without a sign they are sent to its successor.
+	pullHeartbeat = time.Second
 	// drainWait is what a batch in hand gets to finish once the consumer is told to stop.
 	drainWait = 8 * time.Second
 	// pauses are what follows failures of the infrastructure, one after the other.
@@ -123,7 +126,7 @@ func (w *worker[T]) session(ctx context.Context) error {
 	}
 	packs, err := consumer.Messages(
 		jetstream.PullMaxMessagesWithBytesLimit(max(w.policy.MaxBatchSize, 2), fetchBytes),
-		jetstream.PullExpiry(20*time.Second), jetstream.PullHeartbeat(5*time.Second))
+		jetstream.PullExpiry(20*time.Second), jetstream.PullHeartbeat(pullHeartbeat))
 	if err != nil {
 		return translate(err, "fetch from queue %s", w.queue)
 	}

@@ -174,6 +174,7 @@ func killedAlerting(ctx context.Context, w *world, rng *rand.Rand) error {
 	if err := w.tellNew(ctx, 1, func(int) string { return s.URL + "/all" }); err != nil {
 		return err
 	}
+	defer w.forgetRules(ctx)
 	started := time.Now()
 	sending := make(chan error, 1)
 	go func() { sending <- w.news(ctx, rng, w.o.alerts) }()
@@ -196,10 +197,11 @@ func killedAlerting(ctx context.Context, w *world, rng *rand.Rand) error {
 	if err := <-sending; err != nil {
 		return err
 	}
-	if err := w.allTold(ctx, s, w.o.alerts); err != nil {
+	if err := w.toldAll(ctx, s, w.o.alerts); err != nil {
 		return err
 	}
 	told, doubles, twice := s.told()
+	w.tell(tally{Alerts: w.o.alerts, Untold: w.o.alerts - told, Repeated: doubles})
 	w.note = fmt.Sprintf("%d alerts, %d kills: 0 missing, %d repeated under the same delivery id, %d issues told in two deliveries, %.1f s",
 		told, w.o.alertKills, doubles, twice, time.Since(started).Seconds())
 	if doubles > w.o.alertKills || twice > 0 {
@@ -208,8 +210,8 @@ func killedAlerting(ctx context.Context, w *world, rng *rand.Rand) error {
 	return nil
 }
 
-// allTold waits until the sink was told n things and the log has nothing more to send there.
-func (w *world) allTold(ctx context.Context, s *sink, n int) error {
+// toldAll waits until the sink was told n things and the log has nothing more to send there.
+func (w *world) toldAll(ctx context.Context, s *sink, n int) error {
 	return w.await(ctx, patience, func() error {
 		told, _, _ := s.told()
 		var waiting int
@@ -239,20 +241,21 @@ func hanging(ctx context.Context, w *world, rng *rand.Rand) error {
 	}); err != nil {
 		return err
 	}
+	defer w.forgetRules(ctx)
 	started := time.Now()
 	if err := w.news(ctx, rng, w.o.alerts/destinations); err != nil {
 		return err
 	}
 	alive := (destinations - dead) * (w.o.alerts / destinations)
-	if err := w.allTold(ctx, s, alive); err != nil {
+	if err := w.toldAll(ctx, s, alive); err != nil {
 		return err
 	}
 	took := time.Since(started)
 	told, doubles, _ := s.told()
+	w.tell(tally{Alerts: alive, Untold: alive - told, Repeated: doubles})
 	w.note = fmt.Sprintf("%d alerts to %d destinations of which %d hang: the other %d had their %d in %.1f s, %d repeated", w.o.alerts, destinations, dead, destinations-dead, told, took.Seconds(), doubles)
 	if took > limit || doubles > 0 {
 		return fmt.Errorf("want them within %s, each once: %s", limit, w.note)
 	}
-	_, err := w.db.Exec(ctx, "delete from alert_rules") // the next fault is not told of
-	return err
+	return nil
 }

@@ -48,7 +48,7 @@ const everyRun = "F01,F02,F02c,F03,F04,F06,F07,F11,F27"
 func TestNothingIsLostWhateverBreaks(t *testing.T) {
 	t.Parallel()
 	o := options{bin: bin, seed: uint64(time.Now().UnixNano() % 1_000_000), set: "short", only: everyRun,
-		rate: 100, hold: 1500 * time.Millisecond, kills: 2, patience: 4, together: true}
+		rate: 100, hold: 1500 * time.Millisecond, kills: 2, patience: 4, together: true, limit: time.Hour}
 	if s := os.Getenv("TOCSIN_CHAOS_SEED"); s != "" {
 		var err error
 		if o.seed, err = strconv.ParseUint(s, 10, 64); err != nil {
@@ -56,17 +56,17 @@ func TestNothingIsLostWhateverBreaks(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	rows, err := run(t.Context(), o, &out)
+	found := run(t.Context(), o, &out)
 	t.Log(out.String())
-	if err != nil {
+	if err := found.err(); err != nil {
 		t.Error(err)
 	}
-	for _, r := range rows {
+	for _, r := range found.Faults {
 		if r.Lost != 0 || r.Duplicated != 0 {
 			t.Errorf("%s %s: %d lost, %d duplicated", r.Fault, r.Name, r.Lost, r.Duplicated)
 		}
 	}
-	if len(rows) < len(strings.Split(everyRun, ",")) {
-		t.Errorf("%d faults were tried", len(rows))
+	if len(found.Faults) < len(strings.Split(everyRun, ",")) {
+		t.Errorf("%d faults were tried", len(found.Faults))
 	}
 }

@@ -2,9 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,35 +32,174 @@ func clustered(o *fleet.Options) { o.Brokers, o.Proxies = 3, false }
 // leadersKilled kills whichever server leads the stream of events, again and again: another one takes over
 // and nobody is refused.
 func leadersKilled(ctx context.Context, w *world, _ *rand.Rand) error {
-	var longest time.Duration
+	var elections []time.Duration
+	late := w.watchAge(ctx)
 	for range w.o.kills {
 		w.hold(ctx, 0.5)
-		before, err := w.leader(ctx)
+		took, err := w.endLeader(ctx, (*fleet.Broker).Kill)
 		if err != nil {
 			return err
 		}
-		before.Kill()
-		killed := time.Now()
-		if err := w.await(ctx, time.Minute, func() error {
-			now, err := w.leader(ctx)
-			if err == nil && now == before {
-				err = fmt.Errorf("%s still leads", before.Name)
-			}
-			return err
-		}); err != nil {
+		elections = append(elections, took)
+	}
+	age, err := late()
+	if err != nil {
+		return err
+	}
+	orderly, err := w.endLeader(ctx, func(b *fleet.Broker) {
+		_ = b.Signal(syscall.SIGTERM)
+		<-b.Done()
+	})
+	w.note = fmt.Sprintf("%d leaders killed, replaced after %.1f to %.1f s; events waited %.1f s at most until they were stored; one that was stopped in order was replaced after %.1f s",
+		len(elections), slices.Min(elections).Seconds(), slices.Max(elections).Seconds(), age.Seconds(), orderly.Seconds())
+	return err
+}
+
+// endLeader ends the server that leads the stream and starts it again when another one does. It returns how
+// long that took.
+func (w *world) endLeader(ctx context.Context, end func(*fleet.Broker)) (time.Duration, error) {
+	before, err := w.leader(ctx)
+	if err != nil {
+		return 0, err
+	}
+	elected, stop, err := w.watchElections(before)
+	if err != nil {
+		return 0, err
+	}
+	defer stop()
+	killed := time.Now()
+	end(before)
+	var took time.Duration
+	select {
+	case at := <-elected:
+		took = at.Sub(killed)
+	case <-time.After(time.Duration(w.o.patience) * time.Minute):
+		return 0, errors.New("no other server took over")
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	w.hold(ctx, 0.3)
+	if err := before.Start(); err != nil {
+		return 0, err
+	}
+	return took, w.await(ctx, time.Minute, func() error { return w.replicated(ctx) })
+}
+
+// watchElections tells when another server than this one is elected to lead the stream.
+func (w *world) watchElections(but *fleet.Broker) (elected <-chan time.Time, stop func(), err error) {
+	other := w.Peers[(slices.Index(w.Peers, but)+1)%len(w.Peers)]
+	nc, err := bus.ConnectAdmin(other.URL(bus.Admin))
+	if err != nil {
+		return nil, nil, err
+	}
+	times := make(chan time.Time, 1)
+	_, err = nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."+eventStream, func(*nats.Msg) {
+		select {
+		case times <- time.Now():
+		default: // the first one tells
+		}
+	})
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	return times, nc.Close, nil
+}
+
+// leaderCutOff cuts the leader off from the other servers, while clients reach all of them.
+func leaderCutOff(ctx context.Context, w *world, _ *rand.Rand) error {
+	w.hold(ctx, 0.5)
+	leader, err := w.leader(ctx)
+	if err != nil {
+		return err
+	}
+	elected, stop, err := w.watchElections(leader)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	cut := time.Now()
+	for name, l := range w.Links {
+		if from, to, _ := strings.Cut(name, "-"); from == leader.Name || to == leader.Name {
+			l.Silent.Store(true)
+		}
+	}
+	w.hold(ctx, 2)
+	for _, l := range w.Links {
+		l.Heal()
+	}
+	healed := time.Now()
+	if err := w.await(ctx, time.Minute, func() error { return w.replicated(ctx) }); err != nil {
+		return err
+	}
+	w.note = fmt.Sprintf("the other two had no leader yet when it was healed; all three were even %.1f s later", time.Since(healed).Seconds())
+	select {
+	case at := <-elected:
+		w.note = fmt.Sprintf("the other two had a leader after %.1f s; healed, all three were even after %.1f s", at.Sub(cut).Seconds(), time.Since(healed).Seconds())
+	default:
+	}
+	return nil
+}
+
+// rotted damages the files of a server that does not lead, as a bad disk does: it comes back with what the
+// others have, by itself or, as operators are told, with an empty folder.
+func rotted(ctx context.Context, w *world, rng *rand.Rand) error {
+	w.hold(ctx, 0.5)
+	leader, err := w.leader(ctx)
+	if err != nil {
+		return err
+	}
+	bad := w.Peers[(slices.Index(w.Peers, leader)+1)%len(w.Peers)]
+	bad.Kill()
+	folder := filepath.Join(w.Dir, "nats", bad.Name)
+	files, err := rot(folder, rng)
+	if err != nil {
+		return err
+	}
+	w.hold(ctx, 0.5)
+	began := time.Now()
+	if err := bad.Start(); err != nil {
+		return err
+	}
+	how := "by itself"
+	if err := w.await(ctx, 20*time.Second, func() error { return w.replicated(ctx) }); err != nil {
+		how = "with an empty folder"
+		bad.Kill()
+		if err := errors.Join(os.RemoveAll(folder), bad.Start()); err != nil {
 			return err
 		}
-		longest = max(longest, time.Since(killed))
-		w.hold(ctx, 0.3)
-		if err := before.Start(); err != nil {
-			return err
-		}
-		if err := w.await(ctx, time.Minute, func() error { return w.replicated(ctx) }); err != nil {
+		if err := w.await(ctx, 2*time.Minute, func() error { return w.replicated(ctx) }); err != nil {
 			return err
 		}
 	}
-	w.note = fmt.Sprintf("%d leaders killed, each replaced within %.1f s", w.o.kills, longest.Seconds())
+	w.note = fmt.Sprintf("bits of %d files flipped; the server had everything again %.1f s after its start, %s", files, time.Since(began).Seconds(), how)
 	return nil
+}
+
+// rot flips a bit in each 4 KiB of every file with messages or their index, and tells how many those are.
+func rot(folder string, rng *rand.Rand) (files int, err error) {
+	const every = 4 << 10
+	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".blk" && d.Name() != "index.db" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || len(text) == 0 {
+			return err
+		}
+		for at := rng.IntN(min(every, len(text))); at < len(text); at += every {
+			text[at] ^= 1 << rng.IntN(8)
+		}
+		files++
+		return os.WriteFile(path, text, 0o600)
+	})
+	if err == nil && files == 0 {
+		err = errors.New("the server has no files to damage")
+	}
+	return files, err
 }
 
 // leader is the server that leads the stream of events now.

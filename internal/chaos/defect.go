@@ -107,46 +107,59 @@ func (w *world) missingAre(ctx context.Context, ids []string, n int) error {
 	return err
 }
 
+// letterGroup is dead letters of one error.
+type letterGroup struct {
+	ID, Queue, Pattern string
+	Count              int
+}
+
+// letterGroups asks tocsin dlq list.
+func (w *world) letterGroups(ctx context.Context) ([]letterGroup, error) {
+	out, err := w.cli(ctx, "dlq", "list", "--json")
+	if err != nil {
+		return nil, err
+	}
+	var list struct{ Groups []letterGroup }
+	err = json.Unmarshal([]byte(out), &list)
+	return list.Groups, err
+}
+
+// deadLetters is how many there are of events.
+func (w *world) deadLetters(ctx context.Context) (n int, err error) {
+	groups, err := w.letterGroups(ctx)
+	for _, g := range groups {
+		if g.Queue == "events" {
+			n += g.Count
+		}
+	}
+	return n, err
+}
+
 // letters is nil when there are at least n dead letters of an error.
 func (w *world) letters(ctx context.Context, text string, n int) error {
-	out, err := w.cli(ctx, "dlq", "list", "--json")
+	groups, err := w.letterGroups(ctx)
 	if err != nil {
 		return err
 	}
-	var list struct {
-		Groups []struct {
-			Pattern string `json:"pattern"`
-			Count   int    `json:"count"`
-		} `json:"groups"`
-	}
-	if err := json.Unmarshal([]byte(out), &list); err != nil {
-		return err
-	}
 	got := 0
-	for _, g := range list.Groups {
+	for _, g := range groups {
 		if strings.Contains(g.Pattern, text) {
 			got += g.Count
 		}
 	}
 	if got < n {
-		return fmt.Errorf("%d dead letters of %q, want %d: %s", got, text, n, out)
+		return fmt.Errorf("%d dead letters of %q, want %d: %v", got, text, n, groups)
 	}
 	return nil
 }
 
 // replay puts all dead letters of events back except those that no release can read.
 func (w *world) replay(ctx context.Context) error {
-	out, err := w.cli(ctx, "dlq", "list", "--json")
+	groups, err := w.letterGroups(ctx)
 	if err != nil {
 		return err
 	}
-	var list struct {
-		Groups []struct{ ID, Queue, Pattern string }
-	}
-	if err := json.Unmarshal([]byte(out), &list); err != nil {
-		return err
-	}
-	for _, g := range list.Groups {
+	for _, g := range groups {
 		if g.Queue != "events" || !strings.Contains(g.Pattern, "defect made by chaos") && !strings.Contains(g.Pattern, "panic") {
 			continue
 		}
@@ -195,7 +208,7 @@ func badRelease(ctx context.Context, w *world, _ *rand.Rand) error {
 	}
 	defer stop()
 	w.note = fmt.Sprintf("paused by the processor after %.1f s and %d dead letters (delays between tries cut short); all stored after mend, resume and replay", took.Seconds(), dead)
-	return w.await(ctx, 2*time.Minute, func() error { return w.missingAre(ctx, w.load.ledger.all(), 0) })
+	return w.await(ctx, 2*time.Minute, func() error { return w.missingAre(ctx, w.load.ledger.recent(), 0) })
 }
 
 // killedResolving kills the web service while it resolves a thousand issues: all are or none is, and the

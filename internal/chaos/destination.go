@@ -109,7 +109,7 @@ func misbehave() map[string]http.HandlerFunc {
 func badDestinations(ctx context.Context, w *world, rng *rand.Rand) error {
 	rate := w.load.rate.Swap(1)
 	defer w.load.rate.Store(rate)
-	defer func() { _, _ = w.db.Exec(context.WithoutCancel(ctx), "delete from alert_rules") }() // the next fault is not told of
+	defer w.forgetRules(ctx)
 	good := newTimed()
 	defer good.Close()
 	if err := w.tellNew(ctx, 1, func(int) string { return good.URL }); err != nil {
@@ -141,11 +141,12 @@ func badDestinations(ctx context.Context, w *world, rng *rand.Rand) error {
 	if err := w.tellNew(ctx, len(urls), func(i int) string { return urls[i] }); err != nil {
 		return err
 	}
+	began := time.Now()
 	beside, err := w.delays(ctx, good, rng)
 	if err != nil {
 		return fmt.Errorf("beside bad destinations: %w", err)
 	}
-	if err := w.await(ctx, time.Minute, func() error { return w.badJudged(ctx, len(urls)) }); err != nil {
+	if err := w.await(ctx, time.Minute, func() error { return w.badJudged(ctx, began, len(urls)) }); err != nil {
 		return err
 	}
 	if err := w.await(ctx, 30*time.Second, func() error { return ended(bad) }); err != nil {
@@ -177,14 +178,14 @@ func ended(list []*endpoint) error {
 	return nil
 }
 
-// badJudged is nil when every bad destination has tries with errors in the log and the one that is gone was
-// switched off.
-func (w *world) badJudged(ctx context.Context, n int) error {
+// badJudged is nil when every bad destination has tries since then with errors in the log and the one that
+// is gone was switched off.
+func (w *world) badJudged(ctx context.Context, since time.Time, n int) error {
 	var failed, disabled int
 	err := w.db.QueryRow(ctx, `select count(distinct d.lane) from deliveries d join delivery_attempts a on a.project_id = d.project_id and a.delivery_id = d.id
-		where a.error <> '' or a.status >= 300`).Scan(&failed)
+		where (a.error <> '' or a.status >= 300) and d.created_at >= $1`, since).Scan(&failed)
 	if err == nil {
-		err = w.db.QueryRow(ctx, "select count(*) from alert_lanes where disabled_at is not null").Scan(&disabled)
+		err = w.db.QueryRow(ctx, "select count(*) from alert_lanes where disabled_at >= $1", since).Scan(&disabled)
 	}
 	if err == nil && (failed < n-1 || disabled != 1) { // a body that trickles or never ends may count as an answer
 		err = fmt.Errorf("%d of %d bad destinations have failed tries in the log, %d are switched off", failed, n, disabled)
@@ -259,12 +260,13 @@ func allNew(ctx context.Context, w *world, rng *rand.Rand) error {
 		return err
 	}
 	sent := time.Since(began)
-	if err := w.await(ctx, 2*time.Minute, func() error { return w.missingAre(ctx, w.load.ledger.all(), 0) }); err != nil {
+	if err := w.await(ctx, 2*time.Minute, func() error { return w.missingAre(ctx, w.load.ledger.recent(), 0) }); err != nil {
 		return err
 	}
 	stored := time.Since(began)
 	w.hold(ctx, 1)
-	_, err := w.db.Exec(ctx, "delete from alert_rules")
+	w.forgetRules(ctx)
+	var err error
 	w.note = fmt.Sprintf("%d new issues sent in %.1f s (%.0f/s), all stored after %.1f s, told in %d messages", n, sent.Seconds(), float64(n)/sent.Seconds(), stored.Seconds(), messages.Load())
 	if got := messages.Load(); got == 0 || got > most {
 		err = errors.Join(err, fmt.Errorf("want 1 to %d messages: %s", most, w.note))

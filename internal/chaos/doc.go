@@ -1,7 +1,7 @@
 // Command chaos breaks a built Tocsin in every way it is meant to survive, under a load of recorded
 // SDK traffic, and checks from outside that nothing acknowledged was lost or counted twice.
 //
-//	go run ./internal/chaos -bin bin [-seed 7] [-set short|long] [-only F02,F27] [-json report.json]
+//	go run ./internal/chaos -bin bin [-seed 7] [-set short|long] [-only F02,F27] [-json report.json] [-limit 40m]
 //
 //	recorded traffic ─▶ ingest ─proxy─▶ NATS ─proxy─▶ processor ─proxy─▶ Postgres
 //	       │                                                                │

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +56,13 @@ func templates(key string) ([]template, error) {
 
 func (t *template) fill(id string) []byte { return bytes.Join(t.parts, []byte(id)) }
 
+func (t *template) size() (n int) {
+	for _, p := range t.parts {
+		n += len(p)
+	}
+	return n
+}
+
 // ledger is every id that was acknowledged, on disk before it counts.
 type ledger struct {
 	mu    sync.Mutex
@@ -78,6 +86,13 @@ func (l *ledger) fresh() []string {
 	ids := l.ids[l.since:]
 	l.since = len(l.ids)
 	return ids
+}
+
+// recent is what was acknowledged since the last call of fresh.
+func (l *ledger) recent() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ids[l.since:len(l.ids):len(l.ids)]
 }
 
 // all is every id so far.
@@ -110,33 +125,51 @@ type generator struct {
 	sent    atomic.Int64
 	refused atomic.Int64 // answers that are no 2xx
 	cut     atomic.Int64 // requests without an answer
+	times   times
 	stop    context.CancelFunc
 	group   sync.WaitGroup
 }
 
-const workers = 12
+const (
+	workers   = 12
+	lookAgain = 50 * time.Millisecond
+)
 
 func (g *generator) start(ctx context.Context, seed uint64) {
 	ctx, g.stop = context.WithCancel(ctx)
+	typical := g.typical()
 	for w := range workers {
 		rng := rand.New(rand.NewPCG(seed, uint64(w)))
 		g.group.Go(func() {
-			next := time.Now()
+			last := time.Now()
 			for ctx.Err() == nil {
-				next = next.Add(time.Second * workers / time.Duration(max(g.rate.Load(), 1)))
-				if behind := time.Since(next); behind > time.Second {
-					next = time.Now()
+				next := last.Add(time.Second * workers / time.Duration(max(g.rate.Load(), 1)))
+				if wait := time.Until(next); wait > 0 {
+					time.Sleep(min(wait, lookAgain)) // the rate may be another one by then
+					continue
+				} else if last = next; wait < -time.Second {
+					last = time.Now()
 				}
-				time.Sleep(time.Until(next))
 				t := &g.list[rng.IntN(len(g.list))]
 				if g.hot.Load() {
-					t = &g.list[0]
+					t = typical
 				}
 				id := fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64())
 				g.send(context.WithoutCancel(ctx), id, t.fill(id))
 			}
 		})
 	}
+}
+
+// typical is the template whose size is nearest to the mean.
+func (g *generator) typical() *template {
+	mean := 0
+	for i := range g.list {
+		mean += g.list[i].size() / len(g.list)
+	}
+	off := func(t template) int { return max(t.size()-mean, mean-t.size()) }
+	best := slices.MinFunc(g.list, func(a, b template) int { return off(a) - off(b) })
+	return &best
 }
 
 // send posts one event, as often as it is to be repeated, and enters it once it is acknowledged.
@@ -146,6 +179,7 @@ func (g *generator) send(ctx context.Context, id string, body []byte) {
 	for range max(g.repeat.Load(), 1) {
 		group.Go(func() {
 			g.sent.Add(1)
+			began := time.Now()
 			status, err := g.post(ctx, body)
 			switch {
 			case err != nil:
@@ -154,6 +188,7 @@ func (g *generator) send(ctx context.Context, id string, body []byte) {
 			case status != http.StatusOK:
 				g.refused.Add(1)
 			default:
+				g.times.add(time.Since(began))
 				acked.Store(true)
 			}
 		})
@@ -187,4 +222,29 @@ func (g *generator) post(ctx context.Context, body []byte) (int, error) {
 func (g *generator) end() {
 	g.stop()
 	g.group.Wait()
+}
+
+// times is how long answers took since it was last asked.
+type times struct {
+	mu   sync.Mutex
+	list []time.Duration
+}
+
+func (t *times) add(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.list = append(t.list, d)
+}
+
+// lap is how long 99 of 100 answers took at most since the last lap; zero without any.
+func (g *generator) lap() time.Duration {
+	g.times.mu.Lock()
+	list := g.times.list
+	g.times.list = nil
+	g.times.mu.Unlock()
+	if len(list) == 0 {
+		return 0
+	}
+	slices.Sort(list)
+	return list[(len(list)-1)*99/100]
 }

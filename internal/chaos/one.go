@@ -42,8 +42,8 @@ func queueLost(ctx context.Context, w *world, _ *rand.Rand) error {
 	}
 	var named int64
 	err = w.await(ctx, time.Minute, func() error {
-		var err error
-		if named, err = w.unaccounted(ctx); err == nil && named < int64(waited) {
+		found, err := w.accounts(ctx)
+		if named = found.Missing; err == nil && named < int64(waited) {
 			err = fmt.Errorf("the ledger misses %d of %d", named, waited)
 		}
 		return err
@@ -55,16 +55,18 @@ func queueLost(ctx context.Context, w *world, _ *rand.Rand) error {
 	return err
 }
 
-// unaccounted is how many events tocsin ledger check finds without an outcome.
-func (w *world) unaccounted(ctx context.Context) (int64, error) {
+// accounts is the ledger of the database: what was received, and what of that has no outcome.
+type accounts struct{ Received, Missing int64 }
+
+// accounts asks tocsin ledger check.
+func (w *world) accounts(ctx context.Context) (found accounts, err error) {
 	url, err := w.AdminURL()
 	if err != nil {
-		return 0, err
+		return found, err
 	}
 	out, err := w.Tocsin(ctx, "ledger", "check", "--settle", "0s", "--json", "--database-url", url)
-	var report struct{ Missing int64 }
-	if failed := json.Unmarshal(out, &report); failed != nil { // it ends with an error when there are some
-		return 0, errors.Join(err, failed)
+	if failed := json.Unmarshal(out, &found); failed != nil { // it ends with an error when something is missing
+		return found, errors.Join(err, failed)
 	}
-	return report.Missing, nil
+	return found, nil
 }

@@ -165,8 +165,8 @@ func manyRuled(ctx context.Context, w *world, _ *rand.Rand) error {
 	w.note = fmt.Sprintf("%d rules at %.0f events/s: sent by a client → handed to the destination p50 %.2f s, p99 %.2f s of %d alerts; CPU of %.0f s with them and with one rule: notifier %.2f and %.2f s, processor %.2f and %.2f s, Postgres %.2f and %.2f s: asking the rules costs %.1f %% of the processor's time",
 		manyRules, rate, p50.Seconds(), p99.Seconds(), count, stretch.Seconds(), with.notifier, few.notifier, with.processor, few.processor, with.postgres, few.postgres,
 		100*(with.notifier-few.notifier)/with.processor)
-	_, err = w.db.Exec(ctx, "delete from alert_rules")
-	return err
+	w.forgetRules(ctx)
+	return nil
 }
 
 // probes are events whose alerts are timed.

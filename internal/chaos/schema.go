@@ -23,7 +23,7 @@ const (
 // skew is the fault of two releases at once: the world begins with the programs and the schema of the other.
 func skew(o options) fault {
 	return fault{id: "F30", name: "upgrade from an earlier release, the way back, and again", run: skewed, refuses: true, long: true,
-		alone: func(f *fleet.Options) { f.Bin = o.previous }}
+		alone: func(f *fleet.Options) { f.Bin = o.previous }, place: "two releases"}
 }
 
 // skewed brings the schema up to this release while the earlier one runs on it, replaces its programs one

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/tocsin-dev/tocsin/internal/testkit/fleet"
 )
 
 // bin is the folder of the built programs.
@@ -19,6 +21,9 @@ var bin string
 const atOnce = "3"
 
 func TestMain(m *testing.M) {
+	if fleet.ServeBroker() {
+		return
+	}
 	if f := flag.Lookup("test.parallel"); f != nil && runtime.GOMAXPROCS(0) < 3 {
 		flag.Parse()
 		_ = flag.Set(f.Name, atOnce) // a number, which it takes

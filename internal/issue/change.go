@@ -118,4 +118,5 @@ type Change struct {
 	At          time.Time `json:"at"`
 	Seen        []Seen    `json:"seen,omitempty"`  // of ChangeSeen: the issues
 	Count       int64     `json:"count,omitempty"` // of ChangeSeen about one issue: events counted
+	Trace       string    `json:"trace,omitempty"` // traceparent of the work that made the change; empty where that was not traced
 }

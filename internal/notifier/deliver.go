@@ -115,7 +115,7 @@ func (d *sender) start(ctx context.Context) error {
 // try sends j once and records what came of it.
 func (d *sender) try(j *alert.Job) {
 	started := time.Now()
-	answer := d.send(d.sending, j)
+	answer := traced(d.sending, j, func(ctx context.Context) alert.Answer { return d.send(ctx, j) })
 	now := time.Now()
 	verdict := alert.Judge(j, answer, now, rand.Float64())
 	d.metrics.attempt(j, answer, verdict, now.Sub(started), now)

@@ -67,7 +67,7 @@ func (st *Store) RecordEvents(ctx context.Context, records []Record) (Recorded, 
 		return Recorded{}, nil
 	}
 	r := newRecording(records)
-	r.memory = &st.properties
+	r.memory, r.trace = &st.properties, traceOf(ctx)
 	for _, day := range r.days {
 		if err := st.ensureDay(ctx, day); err != nil {
 			return Recorded{}, err
@@ -128,6 +128,7 @@ type recording struct {
 	facts   map[int64]*facts
 	tally   map[outcome.Key]int64
 	changes []issue.Change
+	trace   string // of the changes
 	acts    []activityRow
 
 	properties []property // that may be new

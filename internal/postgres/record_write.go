@@ -241,6 +241,7 @@ func (r *recording) queueHistory(b *pgx.Batch) error {
 	if n := len(r.changes); n > 0 {
 		projects, ids, changes := make([]int64, n), make([]int64, n), make([]string, n)
 		for i := range r.changes {
+			r.changes[i].Trace = r.trace
 			text, err := json.Marshal(&r.changes[i])
 			if err != nil {
 				return err

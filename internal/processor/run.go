@@ -25,6 +25,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/project"
 	"github.com/tocsin-dev/tocsin/internal/symbol"
 	"github.com/tocsin-dev/tocsin/internal/symbolicator"
+	"github.com/tocsin-dev/tocsin/internal/telemetry"
 )
 
 // Config is the settings of the processor.
@@ -96,7 +97,11 @@ func Run(ctx context.Context, k *app.Kit, cfg Config) error {
 	for range jobWorkers {
 		k.Go(ctx, "jobs", s.work)
 	}
-	k.Go(ctx, "relay changes", func(ctx context.Context) error { return s.relay(ctx, alerts.Publish) })
+	k.Go(ctx, "relay changes", func(ctx context.Context) error {
+		return s.relay(ctx, func(ctx context.Context, c issue.Change) error {
+			return alerts.Publish(telemetry.Continue(ctx, c.Trace), c)
+		})
+	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return bindings.Projects.Watch(ctx, k.Bus, func(key string, v *project.Snapshot) { s.policies.take(key, v) }, func() {})

@@ -52,57 +52,80 @@ type Broker struct {
 
 // NewBroker starts a server that keeps everything in dir; bin is the folder of the built programs.
 func NewBroker(ctx context.Context, bin, dir string) (*Broker, error) {
-	list, err := newBrokers(ctx, bin, dir, 1)
+	list, _, err := newBrokers(ctx, bin, dir, 1)
 	if err != nil {
 		return nil, err
 	}
 	return list[0], list[0].Ready(ctx)
 }
 
-// newBrokers starts n servers, as one cluster when they are several. They need not be ready yet.
-func newBrokers(ctx context.Context, bin, dir string, n int) ([]*Broker, error) {
-	const listen, store = "LISTEN", "STORE"
-	conf, err := exec.CommandContext(ctx, filepath.Join(bin, "tocsin"), "bindings", "nats-config", "--listen", listen, "--store-dir", store).Output()
+// newBrokers starts n servers, as one cluster when they are several, with a link from each to each other,
+// such as "n1-n2". They need not be ready yet.
+func newBrokers(ctx context.Context, bin, dir string, n int) ([]*Broker, map[string]*Proxy, error) {
+	text, users, err := brokerConfig(ctx, bin)
 	if err != nil {
-		return nil, fmt.Errorf("tocsin bindings nats-config: %w", err)
-	}
-	// By default a server promises no more than the disk has; a full disk is what some want to see.
-	text := strings.Replace(string(conf), "jetstream {\n", "jetstream {\n  max_file_store: 32GB\n", 1)
-	users := map[string]string{}
-	for _, m := range regexp.MustCompile(`user: "(\w+)"\s+password: "(\w+)"`).FindAllStringSubmatch(text, -1) {
-		users[m[1]] = m[2]
+		return nil, nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	list, routes := make([]*Broker, n), make([]string, n)
+	list, routes, links := make([]*Broker, n), make([]string, n), map[string]*Proxy{}
 	for i := range list {
 		list[i] = &Broker{Name: fmt.Sprintf("n%d", i+1), users: users}
 		if list[i].Address, err = FreeAddress(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if routes[i], err = FreeAddress(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for i, b := range list {
-		folder, file := filepath.Join(dir, "nats"), filepath.Join(dir, "nats.conf")
-		own := text
+		folder, file, own := filepath.Join(dir, "nats"), filepath.Join(dir, "nats.conf"), text
 		if n > 1 {
 			folder, file = filepath.Join(folder, b.Name), filepath.Join(dir, b.Name+".conf")
-			own += fmt.Sprintf("server_name: %s\ncluster {\n  name: fleet\n  listen: %q\n  routes: [\"nats://%s\"]\n}\n", b.Name, routes[i], strings.Join(routes, `", "nats://`))
+			var peers []string
+			for j, peer := range list {
+				if j == i {
+					continue
+				}
+				p, err := listen(ctx, dialer("tcp", routes[j]))
+				if err != nil {
+					return list, links, err
+				}
+				links[b.Name+"-"+peer.Name] = p
+				peers = append(peers, "nats://"+p.Address())
+			}
+			// What others tell of a server leads nowhere: every route goes over a link.
+			own += fmt.Sprintf("server_name: %s\ncluster {\n  name: fleet\n  listen: %q\n  advertise: \"127.0.0.1:1\"\n  routes: [\"%s\"]\n}\n", b.Name, routes[i], strings.Join(peers, `", "`))
 		}
-		own = strings.NewReplacer(`"`+listen+`"`, `"`+b.Address+`"`, `"`+store+`"`, `"`+folder+`"`).Replace(own)
+		own = strings.NewReplacer(`"`+listenHere+`"`, `"`+b.Address+`"`, `"`+storeHere+`"`, `"`+folder+`"`).Replace(own)
 		if err := disk.Replace(file, []byte(own)); err != nil {
-			return nil, err
+			return list, links, err
 		}
 		b.Program = NewProgram(dir, self, brokerRole, file)
 		if err := b.Start(); err != nil {
-			return nil, err
+			return list, links, err
 		}
 	}
-	return list, nil
+	return list, links, nil
+}
+
+// What stands in a configuration for a server's address and folder.
+const listenHere, storeHere = "LISTEN", "STORE"
+
+// brokerConfig is the configuration that operators get, and the passwords in it.
+func brokerConfig(ctx context.Context, bin string) (text string, users map[string]string, err error) {
+	conf, err := exec.CommandContext(ctx, filepath.Join(bin, "tocsin"), "bindings", "nats-config", "--listen", listenHere, "--store-dir", storeHere).Output()
+	if err != nil {
+		return "", nil, fmt.Errorf("tocsin bindings nats-config: %w", err)
+	}
+	users = map[string]string{}
+	for _, m := range regexp.MustCompile(`user: "(\w+)"\s+password: "(\w+)"`).FindAllStringSubmatch(string(conf), -1) {
+		users[m[1]] = m[2]
+	}
+	// By default a server promises no more than the disk has; a full disk is what some want to see.
+	return strings.Replace(string(conf), "jetstream {\n", "jetstream {\n  max_file_store: 32GB\n", 1), users, nil
 }
 
 // Ready waits until the server takes connections.

@@ -38,6 +38,8 @@ type Options struct {
 	Args map[string][]string
 	// One starts "tocsin up", which is everything in one program, instead of four and their stores.
 	One bool
+	// Standby gives Postgres a synchronous copy of itself, for FailOver. Programs are told of both.
+	Standby bool
 	// Brokers is how many NATS servers make a cluster, which keeps every message on all of them. Zero: one.
 	Brokers int
 }
@@ -68,9 +70,10 @@ type Fleet struct {
 	NATS     *Broker             // the first one
 	Peers    []*Broker           // all of them
 	Postgres *embedded.Server    // nil when tocsin up has its own
+	Standby  *embedded.Server    // nil without one
 	Programs map[string]*Program // by service
 	Address  map[string]string   // by service
-	Links    map[string]*Proxy   // "processor-postgres", "ingest-nats", …
+	Links    map[string]*Proxy   // "processor-postgres", "ingest-nats", "n1-n2", …
 
 	o         Options
 	passwords map[string]string // of the services' database roles
@@ -131,7 +134,7 @@ func (f *Fleet) stores(ctx context.Context) (err error) {
 	if f.Postgres, err = embedded.Start(ctx, embedded.Options{Dir: filepath.Join(f.Dir, "postgres")}); err != nil {
 		return err
 	}
-	if f.Peers, err = newBrokers(ctx, f.o.Bin, f.Dir, max(f.o.Brokers, 1)); err != nil {
+	if f.Peers, f.Links, err = newBrokers(ctx, f.o.Bin, f.Dir, max(f.o.Brokers, 1)); err != nil {
 		return err
 	}
 	f.NATS = f.Peers[0]
@@ -154,6 +157,11 @@ func (f *Fleet) stores(ctx context.Context) (err error) {
 	out := filepath.Join(f.Dir, "bootstrap.json")
 	if _, err := f.Tocsin(ctx, "bootstrap", "--database-url", f.Postgres.URL(), "--url", "http://"+f.Address["web"], "--ingest-url", "http://"+f.Address["ingest"], "--out", out); err != nil {
 		return err
+	}
+	if f.o.Standby {
+		if err := f.follow(ctx); err != nil {
+			return fmt.Errorf("make a standby: %w", err)
+		}
 	}
 	return f.credentials(out)
 }
@@ -194,7 +202,11 @@ func (f *Fleet) describe(ctx context.Context) error {
 			if broker, err = f.between(ctx, s, database); err != nil {
 				return err
 			}
-			database.Host, database.RawQuery = f.Links[s+"-postgres"].address(), "sslmode=disable"
+			database.Host, database.RawQuery = f.Links[s+"-postgres"].Address(), "sslmode=disable"
+		} else if f.Standby != nil {
+			if err := f.bothHosts(database); err != nil {
+				return err
+			}
 		}
 		args := []string{"--listen", f.Address[s], "--database-url", database.String(), "--nats-url", broker, "--data", filepath.Join(f.Dir, "data"), "--url", f.Credentials.URL}
 		if s == "notifier" { // receivers of alerts are on this machine
@@ -228,17 +240,17 @@ func (f *Fleet) DatabaseURL(service string) (*url.URL, error) {
 
 // between makes the proxies of one service and returns the address of the broker that leads through.
 func (f *Fleet) between(ctx context.Context, service string, database *url.URL) (broker string, err error) {
-	n, err := listen(ctx, to("tcp", f.NATS.Address))
+	n, err := listen(ctx, dialer("tcp", f.NATS.Address))
 	if err != nil {
 		return "", err
 	}
 	f.Links[service+"-nats"] = n
-	p, err := listen(ctx, to("unix", filepath.Join(database.Query().Get("host"), ".s.PGSQL.5432")))
+	p, err := listen(ctx, dialer("unix", filepath.Join(database.Query().Get("host"), ".s.PGSQL.5432")))
 	if err != nil {
 		return "", err
 	}
 	f.Links[service+"-postgres"] = p
-	return f.NATS.url(service, n.address()), nil
+	return f.NATS.url(service, n.Address()), nil
 }
 
 // Tocsin runs one command of the operator's program to its end and returns what it printed.
@@ -328,12 +340,9 @@ func (f *Fleet) Close() {
 		b.Kill()
 	}
 	for _, l := range f.Links {
-		l.close()
+		l.Close()
 	}
-	if f.Postgres != nil {
-		_ = f.Postgres.Stop()
-		f.Postgres = nil
-	}
+	_ = f.stopPostgres()
 }
 
 // Remove ends everything and deletes the folder.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ type Proxy struct {
 	dial    func(context.Context) (net.Conn, error)
 	Latency atomic.Int64 // nanoseconds added to each piece
 	Rate    atomic.Int64 // bytes a second; 0: no limit
+	Loss    atomic.Int64 // of 100 pieces, how many come a retransmission late: that is what a loss looks like through TCP
 	Silent  atomic.Bool  // nothing passes, nothing is closed: a half-open link
 	Refuse  atomic.Bool  // connections are closed as soon as they come
 	CutAt   atomic.Int64 // commits until the answer to one is cut off; 0: never
@@ -24,6 +26,21 @@ type Proxy struct {
 	conns map[net.Conn]bool
 	group sync.WaitGroup
 	stop  context.CancelFunc
+}
+
+// retransmission is how long a lost piece takes until it comes again: Linux waits so long at least.
+const retransmission = 200 * time.Millisecond
+
+// NewProxy opens a link to the first of some TCP addresses that takes a connection.
+func NewProxy(ctx context.Context, to ...string) (*Proxy, error) {
+	return listen(ctx, func(ctx context.Context) (conn net.Conn, err error) {
+		for _, address := range to {
+			if conn, err = dialer("tcp", address)(ctx); err == nil {
+				return conn, nil
+			}
+		}
+		return nil, err
+	})
 }
 
 // listen opens a link to what dial reaches.
@@ -38,13 +55,14 @@ func listen(ctx context.Context, dial func(context.Context) (net.Conn, error)) (
 	return p, nil
 }
 
-func to(network, address string) func(context.Context) (net.Conn, error) {
+func dialer(network, address string) func(context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, address)
 	}
 }
 
-func (p *Proxy) address() string { return p.ln.Addr().String() }
+// Address is where it listens.
+func (p *Proxy) Address() string { return p.ln.Addr().String() }
 
 func (p *Proxy) accept(ctx context.Context) {
 	for {
@@ -95,6 +113,9 @@ func (p *Proxy) copy(ctx context.Context, dst, src net.Conn, answers bool) {
 		if n > 0 {
 			if d := time.Duration(p.Latency.Load()); d > 0 {
 				time.Sleep(d)
+			}
+			if rand.Int64N(100) < p.Loss.Load() {
+				time.Sleep(retransmission)
 			}
 			if r := p.Rate.Load(); r > 0 {
 				time.Sleep(time.Duration(n) * time.Second / time.Duration(r))
@@ -159,11 +180,13 @@ func (p *Proxy) Reset() {
 func (p *Proxy) Heal() {
 	p.Latency.Store(0)
 	p.Rate.Store(0)
+	p.Loss.Store(0)
 	p.Silent.Store(false)
 	p.CutAt.Store(0)
 }
 
-func (p *Proxy) close() {
+// Close ends the link and every connection over it.
+func (p *Proxy) Close() {
 	p.stop()
 	p.ln.Close()
 	p.Reset()
