@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -83,7 +85,11 @@ func (w *world) another(ctx context.Context, service string) (*fleet.Program, st
 		args[slices.Index(args, flag)+1] = value
 	}
 	p := fleet.NewProgram(w.Dir, first.Path, args...)
-	p.Env = first.Env
+	key, err := os.ReadFile(filepath.Join(w.Data(), "secret.key")) // that destinations are sealed with
+	if err != nil {
+		return nil, "", err
+	}
+	p.Env = append(slices.Clone(first.Env), "TOCSIN_SECRET_KEY="+strings.TrimSpace(string(key)))
 	if err := p.Start(); err != nil {
 		return nil, "", err
 	}

@@ -139,7 +139,7 @@ func (s *Service) send(ctx context.Context, j *alert.Job) (a alert.Answer) {
 	}
 	settings, err := s.settings(j)
 	if err != nil {
-		return alert.Answer{Error: fault.Public(err), Final: true}
+		return alert.Answer{Error: fault.Public(err), Final: !fault.KindOf(err).Retryable()}
 	}
 	if len(j.Payload) == 0 {
 		if err := s.render(ctx, j, ch, settings); err != nil {
@@ -163,7 +163,8 @@ func (s *Service) settings(j *alert.Job) (delivery.Settings, error) {
 	}
 	settings, err := delivery.Open(j.Organization, j.Settings, s.key)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "the settings cannot be read: %s", fault.Public(err))
+		// Most often the key is that of another installation, which its operator can mend.
+		return nil, fault.New(fault.Unavailable, "the settings cannot be read: %s", fault.Public(err))
 	}
 	return settings, nil
 }
