@@ -195,14 +195,14 @@ func chatLimits(ctx context.Context, w *world, rng *rand.Rand) error {
 	err := w.await(ctx, 2*time.Minute, func() error {
 		chat.mu.Lock()
 		defer chat.mu.Unlock()
-		if chat.taken < issues {
-			return fmt.Errorf("%d of %d messages came", chat.taken, issues)
+		if n := chat.taken + chat.early; n < issues {
+			return fmt.Errorf("%d of %d messages came", n, issues)
 		}
 		return nil
 	})
 	chat.mu.Lock()
 	defer chat.mu.Unlock()
-	w.tell(tally{Alerts: issues, Untold: max(issues-chat.taken, 0)})
+	w.tell(tally{Alerts: issues, Untold: max(issues-chat.taken-chat.early, 0)})
 	w.note = fmt.Sprintf("asked to wait %s, it was sent %d messages before and %d after", wait, chat.early, chat.taken)
 	if err == nil && (chat.early > 0 || chat.taken != issues) {
 		err = errors.New(w.note)

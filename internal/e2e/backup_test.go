@@ -44,6 +44,12 @@ func TestABackupComesBackWithEveryEvent(t *testing.T) {
 		t.Errorf("verify prints:\n%s", out)
 	}
 	in.stop()
+	doctor, err := exec.CommandContext(t.Context(), filepath.Join(bin, "tocsin"), "doctor", "--data", in.data).CombinedOutput()
+	for _, want := range []string{"✗  service", "nobody answers at " + in.URL + ": connection refused", "does not run; start it with tocsin up"} {
+		if err == nil || !strings.Contains(string(doctor), want) || strings.Contains(string(doctor), "postmaster.pid") {
+			t.Errorf("doctor of an installation that is stopped (%v) does not say %q:\n%s", err, want, doctor)
+		}
+	}
 	data, err := os.MkdirTemp("", "tocsin-restored-")
 	if err != nil {
 		t.Fatal(err)

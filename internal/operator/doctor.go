@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tocsin-dev/tocsin/internal/app"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 )
@@ -61,8 +62,7 @@ func (d *DoctorCmd) Run(ctx context.Context, out io.Writer) error {
 	e := &examination{DoctorCmd: d}
 	if err := d.complete(); err != nil {
 		e.fail("installation", "Name the folder with --data, or give --url and --token; run the doctor as the account that runs Tocsin.", "%v", err)
-	} else {
-		e.service(ctx)
+	} else if e.service(ctx) {
 		e.queues(ctx)
 	}
 	e.folder()
@@ -98,25 +98,26 @@ func (e *examination) print(out io.Writer) error {
 	return err
 }
 
-// service asks the installation how it is, and compares clocks and addresses.
-func (e *examination) service(ctx context.Context) {
+// service asks the installation how it is, and compares clocks and addresses. It reports whether there is an
+// answer.
+func (e *examination) service(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+"/_health/?full", nil)
 	if err != nil {
 		e.fail("service", "Give the address of the web service with --url.", "%v", err)
-		return
+		return false
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		e.fail("service", "Start it with tocsin up, or correct --url.", "%v", err)
-		return
+		e.fail("service", "Start it with tocsin up, or correct --url. What its queues hold cannot be said until it answers.", "nobody answers at %s: %v", e.URL, rootCause(err))
+		return false
 	}
 	defer res.Body.Close()
 	var health struct{ Problems []string }
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&health); err != nil {
 		e.fail("service", "Something else answers at this address; correct --url.", "the health answer of %s cannot be read", e.URL)
-		return
+		return false
 	}
 	if len(health.Problems) > 0 {
 		e.fail("service", "The log of the named service says more.", "%s", strings.Join(health.Problems, "; "))
@@ -133,6 +134,15 @@ func (e *examination) service(ctx context.Context) {
 	if u, err := url.Parse(e.URL); err == nil && u.Scheme == "http" && u.Hostname() != "localhost" && !strings.HasPrefix(u.Hostname(), "127.") {
 		e.warn("encryption", "Put a TLS proxy in front and set --url to its https address: passwords and events travel readable.", "%s is not encrypted", e.URL)
 	}
+	return true
+}
+
+// rootCause is what an error comes down to, such as "connection refused".
+func rootCause(err error) error {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err
 }
 
 // queues looks at what waits, what is paused and what was given up.
@@ -267,7 +277,7 @@ func (e *examination) backups() {
 func (e *examination) database(ctx context.Context) {
 	address, err := databaseOf(e.DatabaseURL, e.Data)
 	if err != nil {
-		e.warn("database", "Give its address with --database-url; the private one is read by the account that runs Tocsin.", "%v", err)
+		e.warn("database", "Start it, or give the address of another with --database-url. The private one is read by the account that runs Tocsin.", "%v", err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -284,6 +294,12 @@ func (e *examination) database(ctx context.Context) {
 	}
 	defer st.Close()
 	c, err := st.Checkup(ctx)
+	for range 20 { // a processor that just started is at it
+		if err != nil || c.DaysAhead >= fewDays || !app.Sleep(ctx, 250*time.Millisecond) {
+			break
+		}
+		c, err = st.Checkup(ctx)
+	}
 	if err != nil {
 		e.fail("database", "See its log.", "%v", err)
 		return
@@ -324,8 +340,11 @@ func (e *examination) settings(c postgres.Checkup) {
 	}
 }
 
+// fewDays is for how many days ahead there must be partitions: a weekend of a processor that stands still.
+const fewDays = 3
+
 func (e *examination) growth(c postgres.Checkup) {
-	if c.DaysAhead < 3 {
+	if c.DaysAhead < fewDays {
 		e.fail("partitions", "The processor makes them: see its log. Without one, events of that day cannot be stored.", "made for %d days ahead", c.DaysAhead)
 	} else {
 		e.ok("partitions", "made for %d days ahead", c.DaysAhead)

@@ -174,11 +174,20 @@ func (st *Store) FinishAttempt(ctx context.Context, j *alert.Job, a alert.Attemp
 			return row.Scan(&failed.Failures, &failed.Since, &failed.Disabled)
 		})
 	}
-	err = st.db.SendBatch(ctx, b).Close()
-	if err == nil && failed != nil {
-		if pause := max(alert.BreakFor(failed.Failures), min(answer.RetryAfter, time.Hour)); pause > 0 {
-			_, err = st.db.Exec(ctx, sqlOpenBreaker, pgx.StrictNamedArgs{"lane": j.Lane, "pause": pause})
-		}
+	if failed == nil {
+		err = st.db.SendBatch(ctx, b).Close()
+	} else { // nobody may see the lane free before its breaker is open
+		err = pgx.BeginFunc(ctx, st.db, func(tx pgx.Tx) error {
+			if err := tx.SendBatch(ctx, b).Close(); err != nil {
+				return err
+			}
+			pause := max(alert.BreakFor(failed.Failures), min(answer.RetryAfter, time.Hour))
+			if pause <= 0 {
+				return nil
+			}
+			_, err := tx.Exec(ctx, sqlOpenBreaker, pgx.StrictNamedArgs{"lane": j.Lane, "pause": pause})
+			return err
+		})
 	}
 	return failed, translate(err, "finish try %d of delivery %d of project %d", a.Number, j.ID, j.Project)
 }

@@ -12,23 +12,30 @@ import (
 )
 
 // Address is the connection string of the cluster in dir, for another process while it runs.
-// fault.Unknown: there is none, or it does not run. fault.Denied: only another account may use it.
+// fault.Unknown: there is none. fault.Unavailable: it does not run. fault.Denied: only another account may
+// use it.
 func Address(dir string) (string, error) {
 	password, err := os.ReadFile(filepath.Join(dir, "password"))
 	if errors.Is(err, fs.ErrPermission) {
 		return "", fault.Wrap(err, fault.Denied, "this account may not read %s; run as the one that runs Tocsin", dir)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fault.New(fault.Unknown, "there is no private database in %s; name the installation's folder with --data, or its database with --database-url", dir)
+	}
 	if err != nil {
-		return "", fault.Wrap(err, fault.Unknown, "there is no private database in %s; name the installation's folder with --data, or its database with --database-url", dir)
+		return "", fault.Wrap(err, fault.Denied, "cannot read the password of the private database in %s", dir)
 	}
 	lines, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fault.New(fault.Unavailable, "the private database in %s does not run; start it with tocsin up", dir)
+	}
 	if err != nil {
-		return "", fault.Wrap(err, fault.Unknown, "the private database in %s does not run; start it with tocsin up", dir)
+		return "", fault.Wrap(err, fault.Denied, "this account may not read %s; run as the one that runs Tocsin", dir)
 	}
 	// Rule: https://www.postgresql.org/docs/15/storage-file-layout.html (postmaster.pid)
 	fields := strings.Split(string(lines), "\n")
 	if len(fields) < 5 || fields[4] == "" {
-		return "", fault.New(fault.Unknown, "the private database in %s is starting", dir)
+		return "", fault.New(fault.Unavailable, "the private database in %s is starting", dir)
 	}
 	s := &Server{password: strings.TrimSpace(string(password)), socketDir: fields[4]}
 	return s.URL(), nil
