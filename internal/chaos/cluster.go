@@ -62,7 +62,7 @@ func (w *world) endLeader(ctx context.Context, end func(*fleet.Broker)) (time.Du
 	if err != nil {
 		return 0, err
 	}
-	elected, stop, err := w.watchElections(before)
+	elected, stop, err := w.watchElections(ctx, before)
 	if err != nil {
 		return 0, err
 	}
@@ -85,28 +85,36 @@ func (w *world) endLeader(ctx context.Context, end func(*fleet.Broker)) (time.Du
 	return took, w.await(ctx, time.Minute, func() error { return w.replicated(ctx) })
 }
 
-// watchElections tells when another server than this one is elected to lead the stream.
-func (w *world) watchElections(but *fleet.Broker) (elected <-chan time.Time, stop func(), err error) {
+// watchElections tells when another server than this one leads the stream.
+func (w *world) watchElections(ctx context.Context, but *fleet.Broker) (elected <-chan time.Time, stop func(), err error) {
 	other := w.Peers[(slices.Index(w.Peers, but)+1)%len(w.Peers)]
 	nc, err := bus.ConnectAdmin(other.URL(bus.Admin))
 	if err != nil {
 		return nil, nil, err
 	}
-	times := make(chan time.Time, 1)
-	_, err = nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."+eventStream, func(*nats.Msg) {
-		select {
-		case times <- time.Now():
-		default: // the first one tells
-		}
-	})
-	if err == nil {
-		err = nc.Flush()
-	}
+	js, err := jetstream.New(nc)
 	if err != nil {
 		nc.Close()
 		return nil, nil, err
 	}
-	return times, nc.Close, nil
+	ctx, cancel := context.WithCancel(ctx)
+	times, done := make(chan time.Time, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			asking, end := context.WithTimeout(ctx, 300*time.Millisecond) // nobody answers before there is a leader
+			s, err := js.Stream(asking, eventStream)
+			end()
+			if err == nil {
+				if c := s.CachedInfo().Cluster; c != nil && c.Leader != "" && c.Leader != but.Name {
+					times <- time.Now()
+					return
+				}
+			}
+			time.Sleep(25 * time.Millisecond)
+		}
+	}()
+	return times, func() { cancel(); <-done; nc.Close() }, nil
 }
 
 // leaderCutOff cuts the leader off from the other servers, while clients reach all of them.
@@ -116,7 +124,7 @@ func leaderCutOff(ctx context.Context, w *world, _ *rand.Rand) error {
 	if err != nil {
 		return err
 	}
-	elected, stop, err := w.watchElections(leader)
+	elected, stop, err := w.watchElections(ctx, leader)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (m *relay) run(ctx context.Context, w *world, rng *rand.Rand) error {
 		return err
 	}))
 	w.tell(tally{Alerts: issues, Untold: max(issues-came, 0)})
-	w.note = fmt.Sprintf("%d mails came %.0f s after two refusals each; %d to an unknown address were given up after %d tries", came, took.Seconds(), failed, tries)
+	w.note = fmt.Sprintf("%d mails came within %.0f s although the address was refused twice; %d to an unknown address were given up after %d tries", came, took.Seconds(), failed, tries)
 	if err == nil && (came != issues || tries != issues) {
 		err = errors.New(w.note)
 	}
