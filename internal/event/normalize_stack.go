@@ -1,6 +1,9 @@
 package event
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // stacks cleans every stack trace of the event.
 // Rule: getsentry/relay relay-event-normalization/src/stacktrace.rs
@@ -134,14 +137,14 @@ func (n *normalizer) exceptions() {
 	}
 }
 
-// splitValue splits "Word: rest"; the type is empty when the value does not look like it.
+// splitValue splits "Word: rest" of one line; the type is empty when the value does not look like it.
 func splitValue(value string) (string, string) {
-	word, rest, ok := strings.Cut(value, ": ")
-	if !ok || word == "" || strings.TrimSpace(rest) == "" || len(word) > limitKey.max {
+	word, rest, ok := strings.Cut(value, ":")
+	if !ok || word == "" || strings.Contains(rest, "\n") || len(word) > limitKey.max {
 		return "", value
 	}
-	for i := range len(word) {
-		if !alphanumeric(word[i]) && word[i] != '_' {
+	for _, c := range word {
+		if c != '_' && !unicode.In(c, unicode.L, unicode.M, unicode.Nd) {
 			return "", value
 		}
 	}

@@ -222,6 +222,8 @@ func TestExceptions(t *testing.T) {
 	checkRules(t, []rule{
 		{"without type and value", `{"exception":[{"module":"m"}]}`, map[string]string{"exception": "", "type": `"default"`, "_meta.exception.values.~.err.0.0": `"missing_attribute"`}},
 		{"type in the value", `{"exception":[{"value":"ValueError: bad"}]}`, map[string]string{"exception.values.0.type": `"ValueError"`, "exception.values.0.value": `"bad"`}},
+		{"type without a blank", `{"exception":[{"value":"Zählfehler:3"}]}`, map[string]string{"exception.values.0.type": `"Zählfehler"`, "exception.values.0.value": `"3"`}},
+		{"two lines are no type", `{"exception":[{"value":"Error: a\nb"}]}`, map[string]string{"exception.values.0.type": "", "exception.values.0.value": `"Error: a\nb"`}},
 		{"a sentence is no type", `{"exception":[{"value":"it went: bad"}]}`, map[string]string{"exception.values.0.type": "", "exception.values.0.value": `"it went: bad"`}},
 		{"lone stack trace", `{"exception":[{"type":"A"}],"stacktrace":{"frames":[{"function":"f"}]}}`, map[string]string{"stacktrace": "", "exception.values.0.stacktrace.frames.0.function": `"f"`}},
 		{"generic mechanism", `{"exception":[{"type":"A","mechanism":{}}]}`, map[string]string{"exception.values.0.mechanism.type": `"generic"`}},
