@@ -1,6 +1,7 @@
 package grouping
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -87,7 +88,7 @@ func (r *run) tidyFrame(f *event.Frame, platform string) {
 	}
 	switch r.ev.Platform {
 	case "javascript":
-		f.Filename, _, _ = strings.Cut(f.Filename, "?")
+		f.Filename = withoutQuery(f.Filename)
 	case "python":
 		if f.Data.OrigContextLine != "" {
 			f.ContextLine = new(f.Data.OrigContextLine)
@@ -98,34 +99,31 @@ func (r *run) tidyFrame(f *event.Frame, platform string) {
 	}
 }
 
-const spawnPrefix = "from multiprocessing.spawn import spawn_main; spawn_main("
-
-// maskSpawn replaces the file descriptors in the command line of a multiprocessing child, which
-// Python reports as source.
-func maskSpawn(f *event.Frame) {
-	if f.Module != "__main__" || f.Filename != "<string>" || f.Function != "<module>" || f.ContextLine == nil {
-		return
+// withoutQuery cuts the query of an address; its fragment stays.
+func withoutQuery(name string) string {
+	address, _, _ := strings.Cut(name, "#")
+	if _, query, _ := strings.Cut(address, "?"); query != "" {
+		return strings.ReplaceAll(name, "?"+query, "")
 	}
-	line := *f.ContextLine
-	args, ok := strings.CutPrefix(line, spawnPrefix)
-	if !ok {
-		return
-	}
-	name, rest, _ := strings.Cut(args, "=")
-	first, rest, ok := strings.Cut(rest, ", pipe_handle=")
-	second, rest, closed := strings.Cut(rest, ")")
-	if name != "tracker_fd" && name != "parent_pid" || !ok || !closed || !allDigits(first) || !allDigits(second) {
-		return
-	}
-	masked := spawnPrefix + name + "=<int>, pipe_handle=<int>)" + rest
-	if f.Data.OrigContextLine == "" {
-		f.Data.OrigContextLine = line
-	}
-	f.ContextLine = &masked
+	return name
 }
 
-func allDigits(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
+var (
+	spawnLine   = regexp.MustCompile(`^from multiprocessing\.spawn import spawn_main; spawn_main\((?:tracker_fd|parent_pid)=\d+, pipe_handle=\d+\)`)
+	spawnNumber = regexp.MustCompile(`=\d+`)
+)
+
+// maskSpawn replaces the numbers in the command line of a multiprocessing child, which Python
+// reports as source.
+func maskSpawn(f *event.Frame) {
+	if f.Module != "__main__" || f.Filename != "<string>" || f.Function != "<module>" ||
+		f.ContextLine == nil || !spawnLine.MatchString(*f.ContextLine) {
+		return
+	}
+	if f.Data.OrigContextLine == "" {
+		f.Data.OrigContextLine = *f.ContextLine
+	}
+	f.ContextLine = new(spawnNumber.ReplaceAllLiteralString(*f.ContextLine, "=<int>"))
 }
 
 // settle writes the decision back to the frame.

@@ -102,16 +102,11 @@ func (n *node) leaves(list []string) []string {
 	return list
 }
 
-// contains reports whether a node of kind k is reachable through contributing nodes.
+// contains reports whether a node of kind k is below n, reachable through contributing nodes. Whether
+// n contributes does not matter.
 func (n *node) contains(k kind) bool {
-	if !n.on {
-		return false
-	}
-	if n.kind == k {
-		return true
-	}
 	for c := n.first; c != nil; c = c.next {
-		if c.contains(k) {
+		if c.on && (c.kind == k || c.contains(k)) {
 			return true
 		}
 	}

@@ -130,9 +130,6 @@ func dateAt(s string, i int) int {
 	case strings.IndexByte("MTWFSJADNO", c) >= 0:
 		return namedDate(at)
 	case c == 'd':
-		if !strings.HasPrefix(s[i:], "datetime.datetime(") {
-			return 0
-		}
 		return dateTimeObject(at)
 	case digitAt(s, i) > 0:
 		return numericDate(at)
@@ -351,9 +348,16 @@ func oldMailDate(c cursor) cursor {
 	return c.blanks().zone()
 }
 
-// dateTimeObject: datetime.datetime(2006, 1, 2, 15, 4)
+// dateTimeObject: datetime.datetime(2006, 1, 2, 15, 4), with any character for the dot
 func dateTimeObject(c cursor) int {
-	c = c.text("datetime.datetime(")
+	c = c.text("datetime")
+	if !c.ok || c.i == len(c.s) || c.s[c.i] == '\n' {
+		return 0
+	}
+	c.i += runeWidth(c.s, c.i)
+	if c = c.text("datetime("); !c.ok {
+		return 0
+	}
 	n := strings.IndexByte(c.ahead(), ')')
 	if n < 0 || strings.IndexByte(c.s[c.i:c.i+n], '\n') >= 0 {
 		return 0

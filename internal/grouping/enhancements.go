@@ -35,27 +35,36 @@ func ParseEnhancements(text string) (*Enhancements, error) {
 	return &Enhancements{own: newRuleset(rules, ownCacheFrames)}, nil
 }
 
-// sets lists the rule sets in the order in which they are evaluated.
-func (e *Enhancements) sets() [2]*ruleset {
-	if e == nil {
-		return [2]*ruleset{baseRules(), nil}
+// sets lists the rule sets in the order in which they are evaluated, those of the version first.
+func (e *Enhancements) sets(cfg Config) [2]*ruleset {
+	base := baseRules2023
+	if cfg.ID == Newstyle2026 {
+		base = baseRules2026
 	}
-	return [2]*ruleset{baseRules(), e.own}
+	if e == nil {
+		return [2]*ruleset{base(), nil}
+	}
+	return [2]*ruleset{base(), e.own}
 }
 
-// baseText is the rule base of the newest version. The base of the older one differs in few rules
-// and is frozen; events of projects that are on their way to the newest version use this one.
-//
-//go:embed rules/all-platforms-2026-01-20.txt
-var baseText string
+// The rule bases of the versions. One is frozen as soon as there is a newer one.
+var (
+	//go:embed rules/all-platforms-2026-01-20.txt
+	baseText2026 string
+	//go:embed rules/all-platforms-2023-01-11.txt
+	baseText2023 string
 
-var baseRules = sync.OnceValue(func() *ruleset {
-	rules, err := parseRules(baseText, true)
+	baseRules2026 = sync.OnceValue(func() *ruleset { return builtInRules(baseText2026) })
+	baseRules2023 = sync.OnceValue(func() *ruleset { return builtInRules(baseText2023) })
+)
+
+func builtInRules(text string) *ruleset {
+	rules, err := parseRules(text, true)
 	if err != nil {
 		panic("grouping: base rules: " + err.Error()) // the text is part of the program
 	}
 	return newRuleset(rules, baseCacheFrames)
-})
+}
 
 // rule is one line of the rule language.
 type rule struct {

@@ -138,37 +138,32 @@ func nsErrorOf(e *event.Exception) *nsError {
 	if len(raw) == 0 {
 		return nil
 	}
-	var ns nsError
+	var ns *nsError
 	if err := json.Unmarshal(raw, &ns); err != nil {
 		return nil
 	}
-	return &ns
+	return ns
 }
 
 func (r *run) nsError(ns *nsError) *node {
 	if ns == nil {
 		return nil
 	}
-	n := r.arena.node(kindNSError)
-	for _, s := range [...]string{string(ns.Code), ns.Domain} {
-		if s == "" {
-			continue
-		}
-		leaf := r.arena.value(kindLeaf, s)
-		leaf.next = n.first
-		if n.first == nil {
-			_, err := strconv.Atoi(s)
-			leaf.number = err == nil && len(ns.Code) > 0
-		}
-		n.first, n.on = leaf, true
-	}
-	return n
+	domain := r.arena.value(kindLeaf, either(ns.Domain, missingPart))
+	code := r.arena.value(kindLeaf, either(string(ns.Code), missingPart))
+	_, err := strconv.Atoi(code.text)
+	code.number = err == nil
+	return r.arena.parent(kindNSError, domain, code)
 }
+
+// missingPart stands for what an exception does not tell where Sentry writes so: the domain or code
+// of an NSError, and a type where types are sorted.
+const missingPart = "None"
 
 // The messages with which React reports that it recovered; the cause says more.
 var reactRecovered = [...]string{
 	"There was an error during concurrent rendering but React was able to recover by instead synchronously rendering the entire root.",
-	"There was an error while hydrating but React was able to recover by instead client rendering the entire root.",
+	"There was an error while hydrating but React was able to recover by instead client rendering from the nearest Suspense boundary.",
 }
 
 // mainException finds the exception that says most about the event when the outermost one is only

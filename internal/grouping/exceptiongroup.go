@@ -12,6 +12,7 @@ type groupTree struct {
 	byID     map[int]*event.Exception
 	children map[int][]*event.Exception // in the order of a walk from the last to the first
 	seen     map[int]bool
+	cyclic   bool // an exception was reached twice
 }
 
 // countingExceptions chooses the exceptions that an event is grouped by. An exception group is
@@ -33,10 +34,12 @@ func (r *run) countingExceptions() []*event.Exception {
 		return all
 	}
 	top := tree.topLevel(root, nil)
-	if len(top) == 0 {
+	if len(top) == 0 || tree.cyclic {
 		return all
 	}
-	slices.SortStableFunc(top, func(a, b *event.Exception) int { return strings.Compare(b.Type, a.Type) })
+	slices.SortStableFunc(top, func(a, b *event.Exception) int {
+		return strings.Compare(either(b.Type, missingPart), either(a.Type, missingPart))
+	})
 	r.complete = true
 	r.built = map[*event.Exception]views{}
 	distinct := top[:1]
@@ -50,7 +53,10 @@ func (r *run) countingExceptions() []*event.Exception {
 		return append(slices.Clip(distinct), root)
 	}
 	r.ev.MainExceptionID = distinct[0].Mechanism.ExceptionID
-	return tree.firstPath(distinct[0])
+	if path := tree.firstPath(distinct[0]); !tree.cyclic {
+		return path
+	}
+	return all
 }
 
 // newGroupTree reads the tree. It reports false when ids are missing or contradict each other.
@@ -110,11 +116,12 @@ func brokenChain(ev *event.Event) bool {
 	return false
 }
 
-// topLevel appends the exceptions that are no groups, each reached through groups only. An
-// exception is visited once, so that cycles end.
+// topLevel appends the exceptions that are no groups, each reached through groups only. It ends at
+// an exception that it has visited before.
 func (t *groupTree) topLevel(e *event.Exception, list []*event.Exception) []*event.Exception {
 	id := *e.Mechanism.ExceptionID
 	if t.seen[id] {
+		t.cyclic = true
 		return list
 	}
 	t.seen[id] = true
@@ -127,16 +134,18 @@ func (t *groupTree) topLevel(e *event.Exception, list []*event.Exception) []*eve
 	return list
 }
 
-// firstPath follows the first child of each exception.
+// firstPath follows the first child of each exception, and ends where it began or at one without.
 func (t *groupTree) firstPath(e *event.Exception) []*event.Exception {
-	var path []*event.Exception
-	for e != nil && !slices.Contains(path, e) {
-		path = append(path, e)
+	path := []*event.Exception{e}
+	for {
 		children := t.children[*e.Mechanism.ExceptionID]
 		if len(children) == 0 {
-			break
+			return path
 		}
-		e = children[0]
+		if e = children[0]; slices.Contains(path, e) {
+			t.cyclic = true
+			return path
+		}
+		path = append(path, e)
 	}
-	return path
 }

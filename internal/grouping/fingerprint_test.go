@@ -32,6 +32,8 @@ func TestFingerprintRulesLookAtOneItem(t *testing.T) {
 		{`!path:a/*.go`, errors, false}, // the filename matches, although the path does not
 		{`!path:**/c.go`, errors, true},
 		{`function:go app:yes`, lone, true},
+		{`function:go app:NO`, lone, false},
+		{`function:go app:True`, lone, true},
 		{`function:go`, crash, true},
 		{`function:go`, two, false},
 		{`!function:go`, log, false}, // no frame

@@ -21,30 +21,25 @@ func TrimFunction(name, platform string) string {
 	return name
 }
 
-// Stand-ins for pieces of a native name that hold brackets or blanks and are no structure.
+// Stand-ins for pieces of a native name that hold brackets or blanks and are no structure. They are no
+// word characters, as what they stand for.
 const (
-	markOperatorShl   = "\x01shl\x01"
-	markOperatorLess  = "\x01lt\x01"
-	markOperatorCall  = "\x01call\x01"
-	markOperatorArrow = "\x01ptr\x01"
-	markArrow         = "\x01arrow\x01"
-	markAnonymous     = "\x01anon\x01"
+	markLess      = "\x01"
+	markCall      = "\x02"
+	markArrow     = "\x03"
+	markAnonymous = "\x04anonymous\x04"
 )
 
 var protectNative = strings.NewReplacer(
-	"operator<<", markOperatorShl, "operator<", markOperatorLess, "operator()", markOperatorCall,
-	"operator->", markOperatorArrow, " -> ", " "+markArrow+" ", "`anonymous namespace'", markAnonymous,
+	"operator<<", "operator"+markLess+markLess, "operator<", "operator"+markLess, "operator()", "operator"+markCall,
+	"operator->", "operator"+markArrow, " -> ", " "+markArrow+" ", "`anonymous namespace'", markAnonymous,
 )
 
 var unprotectNative = strings.NewReplacer(
-	markOperatorShl, "operator<<", markOperatorLess, "operator<", markOperatorCall, "operator()",
-	markOperatorArrow, "operator->", markArrow, "->", markAnonymous, "`anonymous namespace'",
+	markLess, "<", markCall, "()", markArrow, "->", markAnonymous, "`anonymous namespace'",
 )
 
 var (
-	gccLambda     = regexp.MustCompile(`\{lambda\(.*?\)#[0-9]+\}`)
-	msvcLambda    = regexp.MustCompile(`\blambda_[0-9a-f]{32}\b`)
-	clangLambda   = regexp.MustCompile(`\$_[0-9]+\b`)
 	msvcNamespace = regexp.MustCompile(`\?A0x[0-9a-f]{8}::`)
 	rustHash      = regexp.MustCompile(`::h[0-9a-z]{16}$`)
 	glibcVersion  = regexp.MustCompile(`@@?GLIBC_[0-9.]+$`)
@@ -62,6 +57,9 @@ func trimNative(name, platform string) string {
 	}
 	original := name
 	name = strings.TrimSpace(name)
+	if name == "" {
+		return original
+	}
 	if plainNative(name) {
 		return name
 	}
@@ -89,17 +87,52 @@ func trimNative(name, platform string) string {
 
 // nameLambdas calls what compilers number "lambda", and drops the number of anonymous namespaces.
 func nameLambdas(name string) string {
-	if strings.Contains(name, "lambda") {
-		name = gccLambda.ReplaceAllString(name, "lambda")
-		name = msvcLambda.ReplaceAllString(name, "lambda")
-	}
-	if strings.Contains(name, "$_") {
-		name = clangLambda.ReplaceAllString(name, "lambda")
+	if strings.Contains(name, "lambda") || strings.Contains(name, "$_") {
+		var b strings.Builder
+		for i := 0; i < len(name); {
+			if end := lambdaAt(name, i); end > 0 {
+				b.WriteString("lambda")
+				i = end
+				continue
+			}
+			b.WriteByte(name[i])
+			i++
+		}
+		name = b.String()
 	}
 	if strings.Contains(name, "?A0x") {
 		name = msvcNamespace.ReplaceAllString(name, markAnonymous+"::")
 	}
 	return name
+}
+
+// lambdaAt returns the end of the name that a compiler made for a lambda at i, 0 when there is none:
+// {lambda(…)#1} of gcc, lambda_ and 32 hexadecimal digits of MSVC, $_0 of clang.
+func lambdaAt(s string, i int) int {
+	switch s[i] {
+	case '{':
+		for from := literal(s, i, "{lambda("); from > 0; from += 2 {
+			n := strings.Index(s[from:], ")#")
+			if n < 0 || strings.IndexByte(s[from:from+n], '\n') >= 0 {
+				return 0
+			}
+			from += n
+			if end, n := digits(s, from+2, len(s)); n > 0 && literal(s, end, "}") > 0 {
+				return end + 1
+			}
+		}
+	case 'l':
+		if !wordBefore(s, i) {
+			return closed(s, exactly(s, literal(s, i, "lambda_"), 32, isLowerHex))
+		}
+	case '$':
+		if from := literal(s, i, "$_"); from > 0 {
+			if end, n := digits(s, from, len(s)); n > 0 {
+				return closed(s, end)
+			}
+		}
+	}
+	return 0
 }
 
 // plainNative reports whether a name has none of the characters that trimming acts upon, as most.
@@ -292,8 +325,8 @@ func chooseToken(name string, tokens []string) string {
 		}
 	}
 	arrow := lastIndex(tokens, markArrow)
-	if arrow > 1 && tokens[arrow-1] == "throws" {
-		return tokens[arrow-2]
+	if arrow > 0 && tokens[arrow-1] == "throws" {
+		arrow--
 	}
 	if arrow > 0 {
 		return tokens[arrow-1]

@@ -27,7 +27,7 @@ func New(cfg Config, rules Rules) *Grouper {
 	if prints == nil {
 		prints = &FingerprintRules{}
 	}
-	return &Grouper{cfg: cfg, sets: rules.Enhancements.sets(), prints: prints}
+	return &Grouper{cfg: cfg, sets: rules.Enhancements.sets(cfg), prints: prints}
 }
 
 // Source says who chose the fingerprint of an event.

@@ -219,7 +219,7 @@ func FuzzParameterize(f *testing.F) {
 
 // FuzzParseEnhancements: what is accepted can be applied.
 func FuzzParseEnhancements(f *testing.F) {
-	f.Add(baseText[:2000])
+	f.Add(baseText2026[:2000])
 	f.Add("[ category:throw ] | !path:**/a/{b,c}/[x-z]* | [ \"function\":\"a b\" ] ^-group v+app max-frames=3 # end")
 	f.Add("family:native,javascript app:no type:Err* category=x min-frames=2")
 	payload := []byte(pythonEvent())

@@ -94,7 +94,7 @@ func (m *matcher) String() string {
 
 // truth reads the argument of app conditions.
 func truth(arg string) triState {
-	switch arg {
+	switch strings.ToLower(arg) {
 	case "1", "yes", "true":
 		return stateOn
 	case "0", "no", "false":

@@ -2,6 +2,7 @@ package grouping
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -106,12 +107,13 @@ func (sc *scanner) ip(i int) int {
 
 // validIP accepts an address, alone or with the length of its network prefix.
 func validIP(s string) bool {
-	if strings.IndexByte(s, '/') >= 0 {
-		_, err := netip.ParsePrefix(s)
+	address, prefix, ok := strings.Cut(s, "/")
+	addr, err := netip.ParseAddr(address)
+	if err != nil || !ok {
 		return err == nil
 	}
-	_, err := netip.ParseAddr(s)
-	return err == nil
+	n, err := strconv.Atoi(prefix)
+	return err == nil && n <= addr.BitLen()
 }
 
 // ipv6At matches two to seven groups of up to four hexadecimal digits with a colon each, then a
@@ -155,7 +157,7 @@ func ipTail(s string, i int) int {
 	return i
 }
 
-// ipv4At matches four numbers up to 255 with dots between them.
+// ipv4At matches four numbers up to 255 with dots between them; one of three digits begins with no zero.
 func ipv4At(s string, i int) int {
 	for part := range 4 {
 		if part > 0 {
@@ -169,7 +171,7 @@ func ipv4At(s string, i int) int {
 		for _, c := range []byte(s[i:end]) {
 			n = n*10 + int(c-'0')
 		}
-		if end == i || end-i > 3 || n > 255 {
+		if end == i || end-i > 3 || n > 255 || end-i == 3 && n < 100 {
 			return 0
 		}
 		i = end

@@ -130,10 +130,12 @@ func (rs *ruleset) candidates(f *frameState) bitset {
 	}
 	fr := &rs.families[f.family]
 	set := slices.Clone(fr.rules)
-	fr.byField[fieldFunction].settle(set, f, f.function)
-	fr.byField[fieldModule].settle(set, f, f.frame.Module)
-	fr.byField[fieldPackage].settle(set, f, f.foldedPackage())
-	fr.byField[fieldPath].settle(set, f, f.foldedPath())
+	var room [maxRules/64 + 1]uint64
+	met := bitset(room[:len(set)])
+	fr.byField[fieldFunction].settle(set, met, f, f.function)
+	fr.byField[fieldModule].settle(set, met, f, f.frame.Module)
+	fr.byField[fieldPackage].settle(set, met, f, f.foldedPackage())
+	fr.byField[fieldPath].settle(set, met, f, f.foldedPath())
 	for i := range fr.tests {
 		if t := &fr.tests[i]; !t.matcher.frame(f) {
 			set.remove(t.users)
@@ -144,24 +146,26 @@ func (rs *ruleset) candidates(f *frameState) bitset {
 }
 
 // settle removes from set the rules that ask for another text than v. A path may be meant from the
-// root, so what begins with a slash is tested too.
-func (l *leadingTests) settle(set bitset, f *frameState, v string) {
-	met := make(bitset, len(set))
-	test := func(list []staticTest) {
-		for i := range list {
-			if list[i].matcher.frame(f) {
-				met.join(list[i].users)
-			}
-		}
-	}
+// root, so what begins with a slash is tested too. What is in met before does not matter.
+func (l *leadingTests) settle(set, met bitset, f *frameState, v string) {
+	clear(met)
 	if v != "" {
-		test(l.first[v[0]])
+		met.joinMet(l.first[v[0]], f)
 		if v[0] != '/' {
-			test(l.first['/'])
+			met.joinMet(l.first['/'], f)
 		}
 	}
 	for i := range set {
 		set[i] &^= l.users[i] &^ met[i]
+	}
+}
+
+// joinMet adds the users of the conditions that a frame meets.
+func (b bitset) joinMet(tests []staticTest, f *frameState) {
+	for i := range tests {
+		if tests[i].matcher.frame(f) {
+			b.join(tests[i].users)
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package grouping
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tocsin-dev/tocsin/internal/event"
 )
 
@@ -21,7 +23,7 @@ func TestCandidatesMeetEveryCondition(t *testing.T) {
 		{Function: "?[Sentry x", Package: "C:/Program Files/NVIDIA Corporation/a", Filename: "lib/ui/hooks.dart"},
 		{Function: "free", Module: "sun.x", Package: "/System/Library/Extensions/AMDRadeonX/y", Filename: "x/vendor/y"},
 	}
-	for _, rs := range own.Enhancements.sets() {
+	for _, rs := range own.Enhancements.sets(Newest()) {
 		for i := range frames {
 			for f := range familyCount {
 				st := frameState{frame: &frames[i], family: f, function: either(frames[i].Function, "<unknown>")}
@@ -54,5 +56,29 @@ func TestTheTreeAgreesWithItsVariant(t *testing.T) {
 	violation, uri := report.Values[1], report.Values[2]
 	if violation.ID != "violation" || !violation.Contributes || uri.Contributes || uri.Hint != "ignored because violation takes precedence" {
 		t.Errorf("violation %+v, address %+v", violation, uri)
+	}
+}
+
+// TestFramesNameTheRuleThatChangedThem: rules that find a frame as they want it explain nothing.
+func TestFramesNameTheRuleThatChangedThem(t *testing.T) {
+	t.Parallel()
+	rules := compile(t, "function:a -group\nmodule:m -group\nfunction:b -group\nmodule:m function:b +group", "")
+	e := New(Newest(), rules).Explain(decode(t, []byte(
+		`{"platform":"go","stacktrace":{"frames":[{"function":"a","module":"m"},{"function":"b","module":"m"}]}}`)))
+	hints := map[string][]string{}
+	for i := range e.Variants {
+		for _, trace := range e.Variants[i].Component.Values {
+			hints[e.Variants[i].Name] = append(hints[e.Variants[i].Name], trace.Hint)
+			for _, frame := range trace.Values {
+				hints[e.Variants[i].Name] = append(hints[e.Variants[i].Name], frame.Hint)
+			}
+		}
+	}
+	want := map[string][]string{
+		"app":    {"ignored because it contains no in-app frames", "non app frame", "non app frame"},
+		"system": {"", "ignored by custom stacktrace rule (function:a -group)", "un-ignored by custom stacktrace rule (module:m function:b +group)"},
+	}
+	if diff := cmp.Diff(want, hints); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -36,32 +36,62 @@ func localViolation(directive, violated, blocked string) string {
 	return ""
 }
 
-// normalizeURI reduces a blocked address to its host, or to scheme and host outside the web.
+// normalizeURI reduces a blocked address to its host, or to scheme and host outside the web. A word
+// without colon is a scheme.
 func normalizeURI(uri string) string {
 	switch uri {
 	case "", "self", "'self'":
 		return "'self'"
 	}
-	scheme, rest, whole := strings.Cut(uri, ":")
-	scheme = strings.ToLower(scheme)
-	host := ""
-	if after, ok := strings.CutPrefix(rest, "//"); whole && ok {
+	scheme, host := uri, ""
+	if strings.IndexByte(uri, ':') >= 0 {
+		if scheme, host = splitURI(uri); scheme == "http" || scheme == "https" {
+			return host
+		}
+	}
+	if host != "" || hostSchemes[scheme] {
+		host = "//" + host
+	}
+	if scheme != "" {
+		scheme += ":"
+	}
+	return scheme + host
+}
+
+// splitURI returns the scheme in lower case and the host with its port; empty when there is none.
+func splitURI(uri string) (scheme, host string) {
+	rest := uri
+	if before, after, _ := strings.Cut(uri, ":"); validScheme(before) {
+		scheme, rest = strings.ToLower(before), after
+	}
+	if after, ok := strings.CutPrefix(rest, "//"); ok {
 		host = after
 		if end := strings.IndexAny(after, "/?#"); end >= 0 {
 			host = after[:end]
 		}
 	}
-	switch scheme {
-	case "http", "https":
-		return host
-	case "file", "ftp", "ws", "wss":
-		return scheme + "://" + host
-	}
-	if host != "" {
-		return scheme + "://" + host
-	}
-	return scheme + ":"
+	return scheme, host
 }
+
+// Rule: https://datatracker.ietf.org/doc/html/rfc3986#section-3.1
+func validScheme(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isLetter(c) && (i == 0 || !isDigit(c) && strings.IndexByte("+-.", c) < 0) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// hostSchemes are the schemes whose addresses have a host, be it an empty one.
+var hostSchemes = func() map[string]bool {
+	set := map[string]bool{}
+	for _, scheme := range strings.Fields("ftp http gopher nntp telnet imap wais file mms https shttp snews " +
+		"prospero rtsp rtsps rtspu rsync svn svn+ssh sftp nfs git git+ssh ws wss itms-services") {
+		set[scheme] = true
+	}
+	return set
+}()
 
 // hostReport builds the component of a report about a host's keys or certificates.
 func (r *run) hostReport(k kind, salt string) *node {

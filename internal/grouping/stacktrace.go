@@ -155,14 +155,16 @@ func (r *run) contribute(first *node, n int, hits []hit) (minFrames int32, minBy
 	}
 	r.changes = r.changes[:0]
 	for c := first; c != nil; c = c.next {
-		r.changes = append(r.changes, change{node: c, before: c.on})
+		r.changes = append(r.changes, change{node: c})
 	}
 	maxFrames, maxBy := int32(0), (*rule)(nil)
 	for _, h := range hits {
 		for _, a := range h.rule.group {
 			from, to := a.span(h.frame, n)
 			for i := from; i < to; i++ {
-				r.changes[i].node.on, r.changes[i].by = a.on, h.rule
+				if c := &r.changes[i]; c.node.on != a.on {
+					c.node.on, c.by = a.on, h.rule
+				}
 			}
 		}
 		if h.rule.maxSet {
@@ -173,7 +175,7 @@ func (r *run) contribute(first *node, n int, hits []hit) (minFrames int32, minBy
 		}
 	}
 	for i := range r.changes {
-		if c := &r.changes[i]; r.complete && c.by != nil && c.node.on != c.before {
+		if c := &r.changes[i]; r.complete && c.by != nil {
 			c.node.explain(hintFrame, hintDetail{frame: frameNote{groupBy: c.by, on: c.node.on}})
 		}
 	}
@@ -183,9 +185,8 @@ func (r *run) contribute(first *node, n int, hits []hit) (minFrames int32, minBy
 
 // change follows what rules do to one frame of a view.
 type change struct {
-	node   *node
-	before bool
-	by     *rule
+	node *node
+	by   *rule // the last one that changed something
 }
 
 // limitFrames keeps the limit contributing frames next to the crash, as a rule asks for; 0 keeps all.

@@ -159,7 +159,7 @@ func (r *run) apply(s *strategy) components {
 	}
 	if s.stacked {
 		switch a, b := app.contains(kindStacktrace), system.contains(kindStacktrace); {
-		case a && !b && system.code != hintSameAsApp:
+		case a && !b:
 			system.off(hintOnlyAppStack)
 		case b && !a:
 			app.off(hintOnlySystemStack)
