@@ -22,8 +22,9 @@ const (
 	// pullHeartbeat is how often the broker shows that a pull waits with it. A server that dies takes its
 	// pulls along, and nobody says so: after two beats without a sign they are sent to its successor.
 	pullHeartbeat = time.Second
-	// drainWait is what a batch in hand gets to finish once the consumer is told to stop.
-	drainWait = 8 * time.Second
+	// drainWait is what a batch in hand gets to finish once the consumer is told to stop. It leaves
+	// time to stop what the services stand on within app.StopTimeout.
+	drainWait = 5 * time.Second
 	// pauses are what follows failures of the infrastructure, one after the other.
 	firstPause, longestPause = 250 * time.Millisecond, 15 * time.Second
 )

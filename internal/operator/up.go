@@ -79,7 +79,16 @@ func (u *Up) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer in.close()
+	asked := make(chan time.Time, 1) // to stop
+	context.AfterFunc(ctx, func() { asked <- time.Now() })
+	defer func() {
+		select {
+		case at := <-asked:
+			in.close(at.Add(app.StopTimeout))
+		default: // a service gave up
+			in.close(time.Now().Add(app.StopTimeout))
+		}
+	}()
 	first, err := firstStart(ctx, in.databaseURL, u.Data, u.URL)
 	if err != nil {
 		return err
@@ -149,7 +158,7 @@ func (u *Up) install(ctx context.Context) (in *installation, err error) {
 	in = &installation{databaseURL: u.DatabaseURL, natsURL: u.NATSURL}
 	defer func() {
 		if err != nil {
-			in.close()
+			in.close(time.Now().Add(app.StopTimeout))
 		}
 	}()
 	g := new(errgroup.Group)
@@ -177,8 +186,13 @@ func (u *Up) install(ctx context.Context) (in *installation, err error) {
 	return in, g.Wait()
 }
 
-func (in *installation) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), app.StopTimeout/3)
+// leastStop is what the database gets to stop in order, however long the rest took.
+const leastStop = time.Second
+
+// close ends both, in the time that is left until a moment: what it cuts short is recovered at the
+// next start, as after a crash.
+func (in *installation) close(until time.Time) {
+	ctx, cancel := context.WithDeadline(context.Background(), until.Add(-leastStop))
 	defer cancel()
 	if in.nats != nil {
 		if err := in.nats.Stop(ctx); err != nil {
@@ -186,7 +200,7 @@ func (in *installation) close() {
 		}
 	}
 	if in.postgres != nil {
-		if err := in.postgres.Stop(); err != nil {
+		if err := in.postgres.StopWithin(max(leastStop, time.Until(until))); err != nil {
 			slog.Warn("the private database did not stop cleanly", "err", err)
 		}
 	}

@@ -185,9 +185,12 @@ func (s *Server) ping(ctx context.Context, name string) error {
 // Stop ends the server: connections are closed, a checkpoint is written, and the directory is
 // free for the next start. After eight seconds it ends without the checkpoint, which is what the
 // failure then says; the next start replays the log.
-func (s *Server) Stop() error {
+func (s *Server) Stop() error { return s.StopWithin(stopWait) }
+
+// StopWithin is Stop with another time than eight seconds.
+func (s *Server) StopWithin(wait time.Duration) error {
 	s.signal(syscall.SIGINT)
-	timer := time.NewTimer(stopWait)
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-s.done:
@@ -196,7 +199,7 @@ func (s *Server) Stop() error {
 	}
 	s.signal(syscall.SIGQUIT)
 	<-s.done
-	return fault.New(fault.Unavailable, "the private PostgreSQL did not stop within %v and was ended", stopWait)
+	return fault.New(fault.Unavailable, "the private PostgreSQL did not stop within %v and was ended", wait.Round(time.Millisecond))
 }
 
 // signal asks the server to stop and keeps the supervisor from starting it again.
