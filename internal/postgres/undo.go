@@ -24,6 +24,10 @@ const (
 		where u.project_id = any(@projects::bigint[]) and u.id = @id and u.user_id = @user and i.version = u.version and u.created_at > @since
 		order by u.project_id, u.issue_id limit @limit`
 
+	sqlUndoable = `
+		select c.id from unnest(@ids::bigint[]) c(id) where exists (
+			select from issue_undo u where u.project_id = any(@projects::bigint[]) and u.id = c.id and u.user_id = @user and u.created_at > @since)`
+
 	sqlForgetUndone = `delete from issue_undo where project_id = any(@projects::bigint[]) and id = @id and issue_id = any(@ids::bigint[])`
 
 	sqlForgetUndo = `delete from issue_undo where created_at < @before`
@@ -55,6 +59,15 @@ func (st *Store) UndoChange(ctx context.Context, org, id, user int64) ([]IssueRo
 		}
 		list = append(list, part[:min(len(part), MaxChanged-len(list))]...)
 	}
+}
+
+// Undoable are those of some changes to issues of projects, as IssueRow.Undo names them, of which UndoChange
+// may still find something that the user made.
+func (st *Store) Undoable(ctx context.Context, projects, ids []int64, user int64) ([]int64, error) {
+	since := time.Now().UTC().Add(-undoWithin)
+	rows, _ := st.db.Query(ctx, sqlUndoable, pgx.StrictNamedArgs{"projects": projects, "ids": ids, "user": user, "since": since})
+	left, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	return left, translate(err, "find what can be taken back")
 }
 
 // undoSome puts some of the issues back.

@@ -57,12 +57,16 @@ func (u *UI) deadGroup(v *visit, head view.AdminHead) error {
 	if err != nil {
 		return err
 	}
+	names, err := u.projectNames(v)
+	if err != nil {
+		return err
+	}
 	page := view.DeadGroupPage{AdminHead: head, ID: id, More: next != 0, Here: "/admin/dlq/groups/" + id}
 	for i := range letters {
 		l := &letters[i]
 		line := view.DeadLine{ID: l.ID, Href: "/admin/dlq/" + l.ID, Attempts: l.Attempts, FirstAt: l.FirstAt, LastAt: l.LastAt, Bytes: int64(l.Bytes)}
 		if raw, err := l.Event(); err == nil {
-			line.Event, line.Project = raw.ID.String(), strconv.FormatInt(raw.Project, 10)
+			line.Event, line.Project = raw.ID.String(), names(raw.Project)
 		}
 		if page.Error == "" {
 			page.Error, page.Queue = l.Error, l.Queue
@@ -93,16 +97,30 @@ func (u *UI) verdict(ctx context.Context, l *operate.Letter) (verdict, why strin
 	return string(r.Verdict), why, nil
 }
 
+// projectNames tells what projects are called: by their numbers, those of other organizations.
+func (u *UI) projectNames(v *visit) (func(id int64) string, error) {
+	projects, err := u.Store.Projects(v.r.Context(), v.principal.Organization.ID)
+	names := make(map[int64]string, len(projects))
+	for _, p := range projects {
+		names[p.ID] = p.Slug
+	}
+	return func(id int64) string { return first(names[id], strconv.FormatInt(id, 10)) }, err
+}
+
 // deadLetter shows one letter with all that is known of it.
 func (u *UI) deadLetter(v *visit, head view.AdminHead) error {
 	l, err := u.Desk.Letter(v.r.Context(), v.param("letter"))
 	if err != nil {
 		return err
 	}
+	names, err := u.projectNames(v)
+	if err != nil {
+		return err
+	}
 	page := view.DeadLetterPage{AdminHead: head, ID: l.ID, Queue: l.Queue, Service: l.Service, Error: l.Error, Stack: l.Stack, Attempts: l.Attempts, FirstAt: l.FirstAt, LastAt: l.LastAt,
 		Bytes: int64(l.Bytes), Group: "/admin/dlq/groups/" + l.Group(), Here: "/admin/dlq/" + l.ID}
 	if raw, err := l.Event(); err == nil {
-		page.Event, page.Project, page.Client, page.ReceivedAt = raw.ID.String(), strconv.FormatInt(raw.Project, 10), raw.Client, raw.ReceivedAt
+		page.Event, page.Project, page.Client, page.ReceivedAt = raw.ID.String(), names(raw.Project), raw.Client, raw.ReceivedAt
 		if json.Valid(raw.Payload) {
 			page.Payload = view.NewRaw(event.Value(raw.Payload))
 		}

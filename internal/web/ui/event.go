@@ -120,34 +120,55 @@ func (u *UI) eventRaw(v *visit) error {
 	return v.render(http.StatusOK, "Raw event of "+row.ShortID, func(p view.Page) component { return view.Raw(p, page) })
 }
 
-// eventFrame answers with the source and variables of one frame: "0-17" is frame 17 of exception 0,
-// "t2-5" is of thread 2, "r" and "q" are the same as they arrived, "s0-3" is of the event itself.
+// eventFrame answers with the source and variables of one frame, or of several that a script names with
+// commas between them.
 func (u *UI) eventFrame(v *visit) error {
 	row, e, err := u.storedEvent(v)
 	if err != nil {
 		return err
 	}
-	name := v.param("frame")
+	part := v.r.Header.Get("X-Part") != ""
+	names := []string{v.param("frame")}
+	if part {
+		names = strings.Split(names[0], ",")
+	}
+	if len(names) > mostFrames {
+		return fault.New(fault.Invalid, "At most %d frames can be asked for at once.", mostFrames)
+	}
+	frames := make([]view.Frame, len(names))
+	for i, name := range names {
+		if frames[i], err = frameOf(e.Event, name); err != nil {
+			return err
+		}
+	}
+	f := &frames[0]
+	v.base.Section = view.SectionIssues
+	v.base.Crumbs = []view.Link{{Label: "Issues", Href: v.orgPath("/issues")}, {Label: row.ShortID, Href: v.orgPath("/issues/" + row.ShortID)}, {Label: "Frame"}}
+	return v.render(http.StatusOK, f.Function+" of "+row.ShortID, func(p view.Page) component {
+		if part {
+			return view.FrameDetails(frames)
+		}
+		return view.FramePage(p, *f, v.eventHref(&row, e.Event.ID))
+	})
+}
+
+// mostFrames is how many frames one request may ask for.
+const mostFrames = 50
+
+// frameOf is the frame of an event that an address names: "0-17" is frame 17 of exception 0, "t2-5" is
+// of thread 2, "r" and "q" are the same as they arrived, "s0-3" is of the event itself.
+func frameOf(ev *event.Event, name string) (view.Frame, error) {
 	rest := strings.TrimLeft(name, "rqst")
 	prefix := strings.TrimSuffix(name, rest)
 	first, second, _ := strings.Cut(rest, "-")
 	of, err1 := strconv.Atoi(first)
 	at, err2 := strconv.Atoi(second)
-	if len(prefix) > 1 || err1 != nil || err2 != nil {
-		return fault.New(fault.Unknown, "There is no such frame.")
-	}
-	f, ok := view.FrameBody(e.Event, prefix == "t" || prefix == "q", of, at, prefix == "r" || prefix == "q")
-	if !ok {
-		return fault.New(fault.Unknown, "There is no such frame.")
-	}
-	v.base.Section = view.SectionIssues
-	v.base.Crumbs = []view.Link{{Label: "Issues", Href: v.orgPath("/issues")}, {Label: row.ShortID, Href: v.orgPath("/issues/" + row.ShortID)}, {Label: "Frame"}}
-	return v.render(http.StatusOK, f.Function+" of "+row.ShortID, func(p view.Page) component {
-		if v.r.Header.Get("X-Part") != "" {
-			return view.FrameDetail(&f)
+	if len(prefix) <= 1 && err1 == nil && err2 == nil {
+		if f, ok := view.FrameBody(ev, prefix == "t" || prefix == "q", of, at, prefix == "r" || prefix == "q"); ok {
+			return f, nil
 		}
-		return view.FramePage(p, f, v.eventHref(&row, e.Event.ID))
-	})
+	}
+	return view.Frame{}, fault.New(fault.Unknown, "There is no such frame.")
 }
 
 // tagHref is the address of the search for issues with a tag.

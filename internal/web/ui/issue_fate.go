@@ -150,6 +150,8 @@ func (u *UI) takeBack(v *visit, back string) error {
 		said = view.Notice{Text: fault.Public(err), Bad: true}
 	case err != nil:
 		return err
+	case len(rows) >= postgres.MaxChanged:
+		said.Text = "Taken back for " + view.Long(postgres.MaxChanged) + " issues or more."
 	case len(rows) > 1:
 		said.Text = "Taken back for " + strconv.Itoa(len(rows)) + " issues."
 	}

@@ -116,4 +116,14 @@ func TestPartsOfAnEvent(t *testing.T) {
 	if page := b.page(event + "/frames/1-0"); !strings.Contains(page, "Back to the event") {
 		t.Error("a frame has no page of its own")
 	}
+	for frames, want := range map[string]int{"1-0,0-0": 2, "1-0,9-9": 0, "0-0" + strings.Repeat(",0-0", 50): 0} { // scripts ask for several
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.server.URL+event+"/frames/"+frames, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Part", "1")
+		if res, body := b.do(req); strings.Count(body, `class="frame-body"`) != want || (res.StatusCode == http.StatusOK) != (want > 0) {
+			t.Errorf("frames %.20s: %d\n%.2000s", frames, res.StatusCode, body)
+		}
+	}
 }

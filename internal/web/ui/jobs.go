@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -98,7 +99,41 @@ func (u *UI) listJobs(v *visit, page *view.JobsPage, projects []project.Project,
 		page.Going = page.Going || line.Going
 		page.Jobs = append(page.Jobs, line)
 	}
-	return nil
+	return u.offerUndo(v, page, list, ids)
+}
+
+// offerUndo lets readers take back what updates of theirs did, as long as something is left of that.
+func (u *UI) offerUndo(v *visit, page *view.JobsPage, list []job.Job, projects []int64) error {
+	of, changes := make([]int64, len(list)), []int64(nil)
+	for i := range list {
+		if list[i].Status.Over() && list[i].CreatedBy == v.principal.UserID() {
+			of[i] = changeOf(list[i].Result)
+		}
+		if of[i] != 0 {
+			changes = append(changes, of[i])
+		}
+	}
+	if len(changes) == 0 || v.principal.Require(account.EventWrite) != nil {
+		return nil
+	}
+	left, err := u.Store.Undoable(v.r.Context(), projects, changes, v.principal.UserID())
+	for i := range of {
+		if of[i] != 0 && slices.Contains(left, of[i]) {
+			page.Jobs[i].Undo = &view.Undo{Action: v.orgPath("/issues"), ID: strconv.FormatInt(of[i], 10), Back: page.Here}
+		}
+	}
+	return err
+}
+
+// changeOf is the change to issues that an update made; 0 when it made none, or is no update.
+func changeOf(result json.RawMessage) int64 {
+	var r struct {
+		Undo int64 `json:"undo,string"`
+	}
+	if len(result) == 0 || json.Unmarshal(result, &r) != nil {
+		return 0
+	}
+	return r.Undo
 }
 
 // jobLine is a job as its page shows it.

@@ -112,7 +112,11 @@ func (u *UI) suggestValues(v *visit, projects []int64, key, part string) ([]sugg
 	}
 	found, err := u.Store.SuggestValues(v.r.Context(), projects, key, part)
 	for _, s := range found {
-		add(s.Value, "seen", s.Count)
+		if s.Count > 0 {
+			add(s.Value, "seen", s.Count)
+		} else { // it has not been counted yet
+			add(s.Value, "", 0)
+		}
 	}
 	return list, err
 }

@@ -95,6 +95,7 @@ type JobLine struct {
 	Done, Total                 int64
 	Going, Cancellable          bool
 	Problem, Result, Download   string
+	Undo                        *Undo
 	At, FinishedAt              time.Time
 }
 

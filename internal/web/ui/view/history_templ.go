@@ -61,7 +61,7 @@ func history(p Page, v *IssueHistory) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "\"> <label class=\"sr\" for=\"comment\">Comment</label> <textarea id=\"comment\" name=\"text\" rows=\"3\" maxlength=\"65536\" required placeholder=\"Comment: Markdown, and @name tells somebody\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "\"> <label class=\"sr\" for=\"comment\">Comment</label> <textarea id=\"comment\" name=\"text\" rows=\"3\" maxlength=\"65536\" required data-draft placeholder=\"Comment: Markdown, and @name tells somebody\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -19,10 +19,12 @@ import { Crumbs } from "./crumbs";
 import { Json } from "./json";
 import { Rule } from "./rule";
 import "./forms";
+import "./drafts";
 import "./part";
 import "./follow";
 import "./frames";
 import "./sections";
+import "./tables";
 
 customElements.define("x-copy", Copy);
 customElements.define("x-list", List);

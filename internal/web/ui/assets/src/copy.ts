@@ -1,22 +1,9 @@
 /** A button that copies its text and says so without moving anything. */
 export class Copy extends HTMLElement {
   connectedCallback(): void {
-    if (this.firstChild) return;
-    const label = this.getAttribute("label") ?? "Copy";
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "copy";
-    button.title = label;
-    button.setAttribute("aria-label", label);
-    const words = this.getAttribute("words");
-    if (words) {
-      button.classList.add("worded");
-      button.textContent = words;
-    }
-    const done = document.createElement("span");
-    done.className = "sr";
-    done.setAttribute("role", "status");
-    this.append(button, done);
+    const button = this.querySelector("button");
+    const done = this.querySelector("[role=status]");
+    if (!button || !done) return;
     button.addEventListener("click", async () => {
       const ok = await this.text().then(copy, () => false);
       button.dataset.state = ok ? "done" : "failed";

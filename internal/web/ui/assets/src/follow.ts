@@ -12,7 +12,10 @@ function follow(): void {
     if (!document.hidden && !section.contains(document.activeElement)) {
       try {
         const fresh = (await load(location.href)).getElementById(section.id);
-        if (fresh && section.isConnected) section.replaceWith(document.adoptNode(fresh));
+        if (fresh && section.isConnected) {
+          section.replaceWith(document.adoptNode(fresh));
+          document.dispatchEvent(new CustomEvent("part", { detail: fresh }));
+        }
       } catch {
         // The next look may get through.
       }

@@ -1,4 +1,4 @@
-import { load } from "./part";
+import { load, whileWaiting } from "./part";
 
 /** The events of a list over time, read after the list; dragging over it chooses a time. */
 export class HistogramChart extends HTMLElement {
@@ -6,17 +6,40 @@ export class HistogramChart extends HTMLElement {
 
   connectedCallback(): void {
     const source = this.getAttribute("source");
-    if (source && !this.querySelector("figure")) {
-      load(source).then((page) => {
-        const drawn = page.querySelector("x-histogram");
-        if (!drawn) return;
-        this.setAttribute("starts", drawn.getAttribute("starts") ?? "");
-        this.replaceChildren(...[...drawn.childNodes].map((n) => document.adoptNode(n)));
-        this.listen();
-      }).catch(() => {
-        this.textContent = "The chart could not be read.";
-      });
-    } else this.listen();
+    if (source && !this.querySelector("figure")) void this.read(source);
+    else this.listen();
+  }
+
+  private async read(source: string): Promise<void> {
+    const arrived = whileWaiting((words) => this.say(words));
+    try {
+      const drawn = (await load(source)).querySelector("x-histogram");
+      if (!drawn) throw new Error("no chart");
+      this.setAttribute("starts", drawn.getAttribute("starts") ?? "");
+      this.replaceChildren(...[...drawn.childNodes].map((n) => document.adoptNode(n)));
+      this.listen();
+    } catch {
+      this.say("The events over time could not be read.", () => void this.read(source));
+    } finally {
+      arrived();
+    }
+  }
+
+  /** Stands for the chart while it is not there. */
+  private say(words: string, again?: () => void): void {
+    const box = document.createElement("p");
+    box.className = "muted small";
+    box.setAttribute("role", "status");
+    box.textContent = words;
+    if (again) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "plain";
+      button.textContent = "Try again";
+      button.addEventListener("click", again);
+      box.append(" ", button);
+    }
+    this.replaceChildren(box);
   }
 
   private listen(): void {

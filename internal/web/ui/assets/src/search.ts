@@ -72,8 +72,9 @@ export class Search extends HTMLElement {
   }
 
   private show(items: Suggested[]): void {
+    const chosen = this.items[this.at]?.text; // an answer that comes late takes no choice away
     this.items = items;
-    this.at = -1;
+    this.at = items.findIndex((s) => s.text === chosen);
     this.list().hidden = !items.length;
     this.field()?.setAttribute("aria-expanded", String(items.length > 0));
     this.list().replaceChildren(...items.map((s, i) => {
