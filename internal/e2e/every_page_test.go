@@ -25,6 +25,9 @@ type spot struct {
 	script     string // opens what the page keeps shut; empty: nothing
 }
 
+// peekFirst looks at the first issue of the list beside it.
+const peekFirst = `for (const key of ["j", " "]) document.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}))`
+
 // states are addresses beyond the routes: what pages look like when there is nothing, or something
 // is wrong, or something is open.
 func (s *showcase) states() []spot {
@@ -32,7 +35,7 @@ func (s *showcase) states() []spot {
 	list := []spot{
 		{"nothing matches", issues + "?query=nothing-has-this-word", ""}, {"broken search", issues + "?query=level%3A%28", ""}, {"muted", issues + "?status=archived", ""},
 		{"no such page", "/nowhere", ""}, {"no such issue", issues + "/DEFAULT-ZZZ", ""}, {"all frames", issue + "?frames=all&order=oldest", ""},
-		{"peek", issues, `document.querySelector("[data-row-link]").focus(); document.dispatchEvent(new KeyboardEvent("keydown", {key: " ", bubbles: true}))`},
+		{"peek", issues, peekFirst},
 		{"selected", issues, `document.querySelectorAll(".pick input").forEach((box, i) => i < 3 && box.click())`},
 		{"account menu", issues, `document.querySelector("details.menu.account").open = true`},
 		{"unfolded issue", issue, `document.querySelectorAll("main details:not(.menu)").forEach((d) => d.open = true)`},
@@ -152,10 +155,11 @@ func TestEveryPage(t *testing.T) {
 	t.Parallel()
 	s := newShowcase(t)
 	pages := s.pages()
-	browser := newBrowserFor(t, 20*time.Minute)
+	browser := newBrowserFor(t, 28*time.Minute)
 	complaints := listen(t, browser)
 	s.signIn(t, browser)
 	t.Run("fits narrow screens and passes axe", func(t *testing.T) { s.passAxe(t, browser, pages) })
+	t.Run("stays as it was", func(t *testing.T) { s.stayAsTheyWere(t, browser) })
 	t.Run("says in lines what colours said", func(t *testing.T) { s.forceColours(t, browser) })
 	t.Run("holds still", func(t *testing.T) { s.holdStill(t, browser) })
 	t.Run("tells the time of its reader", func(t *testing.T) { s.tellTime(t) })

@@ -11,12 +11,13 @@ import (
 	"testing"
 )
 
-// gate is a proxy between browsers and an instance. What it is told to refuse is answered as by a proxy
-// whose server is away.
+// gate is a proxy between browsers and an instance. What it is told to hold waits, and what it is told
+// to refuse is answered as by a proxy whose server is away.
 type gate struct {
 	*httptest.Server
 	mu      sync.Mutex
-	refused string // a part of the path; empty: nothing is
+	held    map[string]chan struct{} // by a part of the path
+	refused string                   // a part of the path; empty: nothing is
 	live    map[int]context.CancelFunc
 	next    int
 }
@@ -27,7 +28,7 @@ func newGate(t *testing.T, in *instance) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{live: map[int]context.CancelFunc{}}
+	g := &gate{held: map[string]chan struct{}{}, live: map[int]context.CancelFunc{}}
 	pass := &httputil.ReverseProxy{
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
@@ -45,11 +46,23 @@ func newGate(t *testing.T, in *instance) *gate {
 	return g
 }
 
-// enter notes a request; the context is nil when it is refused.
+// enter waits as long as a request is held; the context is nil when it is refused.
 func (g *gate) enter(r *http.Request) (context.Context, func()) {
 	g.mu.Lock()
+	var wait chan struct{}
+	for part, held := range g.held {
+		if strings.Contains(r.URL.Path, part) {
+			wait = held
+		}
+	}
 	refused := g.refused != "" && strings.Contains(r.URL.Path, g.refused)
 	g.mu.Unlock()
+	if wait != nil {
+		select {
+		case <-wait:
+		case <-r.Context().Done():
+		}
+	}
 	if refused {
 		return nil, func() {}
 	}
@@ -70,6 +83,13 @@ func (g *gate) enter(r *http.Request) (context.Context, func()) {
 	}
 }
 
+// hold lets requests wait whose path has the part, until pass.
+func (g *gate) hold(part string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held[part] = make(chan struct{})
+}
+
 // refuse answers requests whose path has the part with 502, until pass.
 func (g *gate) refuse(part string) {
 	g.mu.Lock()
@@ -77,10 +97,14 @@ func (g *gate) refuse(part string) {
 	g.refused = part
 }
 
-// pass lets everything through.
+// pass lets everything through, what is held too.
 func (g *gate) pass() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	for part, held := range g.held {
+		close(held)
+		delete(g.held, part)
+	}
 	g.refused = ""
 }
 

@@ -141,6 +141,7 @@ type instance struct {
 	*program
 	data     string
 	database string // address of its Postgres, when that is not a private one
+	server   *embedded.Server
 	credentials
 }
 
@@ -186,12 +187,10 @@ func (in *instance) prepare(t *testing.T) *pgx.Conn {
 	}
 	_ = os.Chmod(dir, 0o711)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	server, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(dir, "postgres"), Scratch: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
-	in.data, in.database = dir, server.URL()
+	in.data = dir
+	in.startDatabase(t)
+	t.Cleanup(func() { _ = in.server.Stop() })
+	in.database = in.server.URL()
 	run(t, "migrate", "--database-url", in.database)
 	run(t, "bootstrap", "--database-url", in.database, "--url", in.URL, "--out", filepath.Join(dir, "bootstrap.json"))
 	in.credentials = readCredentials(t, filepath.Join(dir, "bootstrap.json"))
@@ -201,6 +200,24 @@ func (in *instance) prepare(t *testing.T) *pgx.Conn {
 	}
 	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
 	return conn
+}
+
+// startDatabase starts the database of a prepared instance, for the first time or once more.
+func (in *instance) startDatabase(t *testing.T) {
+	t.Helper()
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: filepath.Join(in.data, "postgres"), Scratch: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.server = server
+}
+
+// stopDatabase takes the database away from a prepared instance.
+func (in *instance) stopDatabase(t *testing.T) {
+	t.Helper()
+	if err := in.server.Stop(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // start runs a prepared instance and waits until it is ready.

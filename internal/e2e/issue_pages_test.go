@@ -18,15 +18,22 @@ import (
 // its id once it is stored.
 func (in *instance) report(t *testing.T, n int, kind, value, function, version string) (id string) {
 	t.Helper()
+	id = in.hand(t, n, kind, value, function, version)
+	in.await("the event", 30*time.Second, func(ctx context.Context) error {
+		return in.api(ctx, "organizations/"+in.Organization+"/eventids/"+id+"/", &struct{}{})
+	})
+	return id
+}
+
+// hand sends such an event and does not wait.
+func (in *instance) hand(t *testing.T, n int, kind, value, function, version string) (id string) {
+	t.Helper()
 	id = eventID(n)
 	doc := fmt.Sprintf(`{"event_id":%q,"platform":"python","release":%q,"exception":{"values":[{"type":%q,"value":%q,"stacktrace":{"frames":[`+
 		`{"filename":"shop/wsgi.py","function":"serve","lineno":9,"in_app":true},{"filename":"shop/cart.py","function":%q,"lineno":2,"in_app":true}]}}]}}`, id, version, kind, value, function)
 	if status, err := in.send(t.Context(), id, doc); err != nil || status != http.StatusOK {
 		t.Fatalf("send: %d %v", status, err)
 	}
-	in.await("the event", 30*time.Second, func(ctx context.Context) error {
-		return in.api(ctx, "organizations/"+in.Organization+"/eventids/"+id+"/", &struct{}{})
-	})
 	return id
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,13 +150,14 @@ func (d *desk) tag(t *testing.T) {
 	}
 }
 
-// deep opens an event of 250 frames with keys alone: all unfold at once, and each is reached.
+// deep opens an event of 250 frames with keys alone: all unfold at once, each is reached, and its source
+// is there as it unfolds. How long readers wait is told, not judged: it is the machine's as much as ours.
 func (d *desk) deep(t *testing.T) {
 	p := d.on(t)
 	const depth = 250
 	frames := make([]map[string]any, depth)
 	for i := range frames {
-		frames[i] = map[string]any{"filename": fmt.Sprintf("shop/step_%d.py", i), "function": fmt.Sprintf("step_%d", i), "lineno": i + 1, "in_app": true,
+		frames[i] = map[string]any{"filename": fmt.Sprintf("shop/step_%d.py", i), "function": fmt.Sprintf("step_%d", i), "lineno": i + 1, "in_app": i%10 != 5,
 			"pre_context": []string{"    a = 1", "    b = 2"}, "context_line": fmt.Sprintf("    call_%d(a, b)", i), "vars": map[string]int{"depth": i}}
 	}
 	id := eventID(210)
@@ -171,6 +173,7 @@ func (d *desk) deep(t *testing.T) {
 	const far = "step_100"
 	at := fmt.Sprintf("document.activeElement.matches('.frame summary') && document.activeElement.textContent.includes(%q)", far)
 	p.press("X", "[...document.querySelectorAll('.frame details')].every(d => d.open)")
+	p.holds(fmt.Sprintf("document.querySelectorAll('.frame .code').length === %d", depth))
 	p.do(chromedp.Navigate(d.gate.URL + d.org + "/e/" + id))
 	p.shows("h1", "DeepError")
 	for range depth + 60 { // what stands before the stack has the keys first
@@ -180,6 +183,52 @@ func (d *desk) deep(t *testing.T) {
 		p.do(chromedp.KeyEvent(kb.Tab))
 	}
 	p.holds(at)
+	p.holds("(() => { const b = document.activeElement.getBoundingClientRect(); return b.top >= 48 && b.bottom <= innerHeight })()") // no bar lies over it
+	moves, sources := d.readOn(p, 20)
+	t.Logf("an event of %d frames: from the key to what is painted: the next frame after %s, its source after %s", depth, spread(moves), spread(sources))
+}
+
+// timeKeys notes how long after a press of Tab the focus is painted, and after one of Enter the source
+// of the frame at hand.
+const timeKeys = `window.painted = {Tab: [], Enter: []};
+	document.addEventListener("keydown", (e) => {
+		const note = () => setTimeout(() => painted[e.key].push(performance.now() - e.timeStamp));
+		const frame = e.target.closest("details");
+		const look = () => e.key === "Tab" || frame.querySelector(".code") ? note() : requestAnimationFrame(look);
+		if (painted[e.key]) requestAnimationFrame(look);
+	}, true)`
+
+// readOn unfolds so many of the frames that follow, and returns the milliseconds that the moves and the
+// sources took.
+func (d *desk) readOn(p *page, n int) (moves, sources []float64) {
+	p.t.Helper()
+	if _, err := chromedp.Run(d.browser, chromedp.Evaluate[bool](timeKeys+"; true")); err != nil {
+		p.t.Fatal(err)
+	}
+	const folded = "document.activeElement.matches('.frame > details:not([open]) > summary')"
+	for i := range n {
+		for range 20 { // what is in the frame before has the keys first
+			if p.is(folded) {
+				break
+			}
+			p.do(chromedp.KeyEvent(kb.Tab))
+		}
+		p.holds(folded)
+		p.do(chromedp.KeyEvent(kb.Enter))
+		p.holds(fmt.Sprintf("painted.Enter.length === %d", i+1))
+	}
+	times, err := chromedp.Run(d.browser, chromedp.Evaluate[map[string][]float64]("painted"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return times["Tab"], times["Enter"]
+}
+
+// spread says what half and nearly all of some times are at most.
+func spread(ms []float64) string {
+	slices.Sort(ms)
+	at := func(part float64) float64 { return ms[min(int(part*float64(len(ms))), len(ms)-1)] }
+	return fmt.Sprintf("%.0f ms (p50), %.0f ms (p95) of %d", at(.5), at(.95), len(ms))
 }
 
 // alertLink is the page of an issue in what a receiver is sent.

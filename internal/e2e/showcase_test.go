@@ -106,7 +106,7 @@ func (s *showcase) link(text string) string {
 func (s *showcase) issue() {
 	var issues []struct{ ID, ShortID string }
 	s.await("the issue", time.Minute, func(ctx context.Context) error {
-		err := s.api(ctx, "organizations/default/issues/?limit=1&query=platform:python+charge", &issues)
+		err := s.api(ctx, "organizations/default/issues/?limit=1&query=platform:python+%22order+C-3%22", &issues)
 		if err == nil && len(issues) == 0 {
 			err = errors.New("it is not there")
 		}
