@@ -71,15 +71,21 @@ func (r *run) module(f *event.Frame, platform string) *node {
 	return n
 }
 
-// contextLine builds the component of the source line, blanks folded.
+// contextLine builds the component of the source line, blanks folded. A line that is too long to count
+// is only folded when trees are to be shown or compared.
 func (r *run) contextLine(f *event.Frame, fam family) *node {
-	line := foldBlanks(*f.ContextLine)
+	raw := *f.ContextLine
+	long := len(raw) > maxContextLine && utf8.RuneCountInString(raw) > maxContextLine
+	if long && !r.complete {
+		return r.arena.node(kindContextLine)
+	}
+	line := foldBlanks(raw)
 	if line == "" {
 		return r.arena.node(kindContextLine)
 	}
 	n := r.value(kindContextLine, line)
 	switch {
-	case len(*f.ContextLine) > maxContextLine && utf8.RuneCountInString(*f.ContextLine) > maxContextLine:
+	case long:
 		n.off(hintLongLine)
 	case fam == familyJavaScript && f.Function == "" && fromURL(f.AbsPath, true):
 		n.off(hintURLNoFunction)
@@ -98,6 +104,14 @@ func foldBlanks(s string) string {
 	var b []byte
 	end := 0 // of the last character that is no blank
 	for i := 0; i < len(s); {
+		if c := s[i]; ' ' < c && c < utf8.RuneSelf { // as nearly all are
+			if b != nil {
+				b = append(b, c)
+			}
+			i++
+			end = i
+			continue
+		}
 		n := blankAt(s, i)
 		if n == 0 {
 			w := runeWidth(s, i)
