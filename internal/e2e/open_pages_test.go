@@ -41,6 +41,7 @@ func TestPagesWhileTheyAreOpen(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	complaints := listen(t, d.browser)
+	t.Run("suggests, takes what is pasted and points at mistakes", func(t *testing.T) { d.search(t) })
 	t.Run("changes rows in place and lets new ones wait", func(t *testing.T) { d.live(t) })
 	t.Run("misses nothing while the connection is away", func(t *testing.T) { d.reconnect(t) })
 	t.Run("shares one connection between ten tabs", func(t *testing.T) { d.tabs(t) })

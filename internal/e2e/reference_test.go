@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"image/png"
 	"strings"
@@ -102,8 +103,14 @@ func (s *showcase) stayAsTheyWere(t *testing.T, browser context.Context) {
 		if r.look == "" {
 			r.look = "compact light"
 		}
-		s.visit(t, browser, r.at, r.width)
 		p := &page{t, s.instance, browser}
+		p.await(r.name, time.Minute, func(context.Context) error {
+			s.visit(t, browser, r.at, r.width)
+			if p.is("!!document.querySelector('[data-away]')") { // a busy machine's database
+				return errors.New("the page stands for another")
+			}
+			return nil
+		})
 		p.holds("!document.querySelector('x-histogram') || !!document.querySelector('x-histogram svg')") // it comes after the list
 		if r.until != "" {
 			p.holds(r.until)

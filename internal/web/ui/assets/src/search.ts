@@ -12,6 +12,7 @@ export class Search extends HTMLElement {
   private items: Suggested[] = [];
   private at = -1;
   private turn = 0;
+  private choosing = false; // while the key is down that chose
 
   connectedCallback(): void {
     const field = this.field();
@@ -29,7 +30,12 @@ export class Search extends HTMLElement {
     field.addEventListener("focus", () => void this.ask());
     field.addEventListener("blur", () => setTimeout(() => this.show([]), 150));
     field.addEventListener("keydown", (e) => this.key(e));
-    field.form?.addEventListener("submit", () => remember(field.value.trim()));
+    field.addEventListener("keyup", () => (this.choosing = false));
+    field.form?.addEventListener("submit", (e) => {
+      if (!this.choosing) return remember(field.value.trim());
+      e.preventDefault();
+      e.stopPropagation();
+    });
   }
 
   private field(): HTMLInputElement | null {
@@ -121,6 +127,7 @@ export class Search extends HTMLElement {
       this.mark();
     } else if (chosen && (e.key === "Enter" || e.key === "Tab")) {
       e.preventDefault();
+      this.choosing = true;
       this.choose(chosen);
     } else if (e.key === "Escape") {
       e.preventDefault();
