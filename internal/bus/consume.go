@@ -20,8 +20,9 @@ const (
 	batchBytes = 4 << 20
 	fetchBytes = 4 << 20
 	// pullHeartbeat is how often the broker shows that a pull waits with it. A server that dies takes its
-	// pulls along, and nobody says so: after two beats without a sign they are sent to its successor.
-	pullHeartbeat = time.Second
+	// pulls along, and nobody says so: after two beats without a sign they are sent to its successor. With
+	// fewer seconds a machine that is only busy is taken for dead, and what comes for both pulls is too much.
+	pullHeartbeat = 5 * time.Second
 	// drainWait is what a batch in hand gets to finish once the consumer is told to stop. It leaves
 	// time to stop what the services stand on within app.StopTimeout.
 	drainWait = 5 * time.Second

@@ -135,20 +135,24 @@ func leaderCutOff(ctx context.Context, w *world, _ *rand.Rand) error {
 			l.Silent.Store(true)
 		}
 	}
-	w.hold(ctx, 2)
+	var took time.Duration
+	select {
+	case at := <-elected:
+		took = at.Sub(cut)
+	case <-time.After(time.Duration(w.o.patience) * time.Minute):
+		err = errors.New("the other two have no leader")
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	w.hold(ctx, 1)
 	for _, l := range w.Links {
 		l.Heal()
 	}
 	healed := time.Now()
-	if err := w.await(ctx, time.Minute, func() error { return w.replicated(ctx) }); err != nil {
+	if err := errors.Join(err, w.await(ctx, time.Minute, func() error { return w.replicated(ctx) })); err != nil {
 		return err
 	}
-	w.note = fmt.Sprintf("the other two had no leader yet when it was healed; all three were even %.1f s later", time.Since(healed).Seconds())
-	select {
-	case at := <-elected:
-		w.note = fmt.Sprintf("the other two had a leader after %.1f s; healed, all three were even after %.1f s", at.Sub(cut).Seconds(), time.Since(healed).Seconds())
-	default:
-	}
+	w.note = fmt.Sprintf("the other two had a leader after %.1f s; healed, all three were even after %.1f s", took.Seconds(), time.Since(healed).Seconds())
 	return nil
 }
 

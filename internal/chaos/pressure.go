@@ -70,7 +70,10 @@ func throttled(ctx context.Context, w *world, _ *rand.Rand) error {
 		}
 	}
 	oldest, err := w.metric(ctx, "web", "tocsin_queue_oldest_seconds")
-	w.note = fmt.Sprintf("memory %s; the oldest message waited %.0f s by the gauge that the alert looks at", strings.Join(parts, ", "), oldest)
+	w.note = "memory " + strings.Join(parts, ", ")
+	if oldest > 0 { // it is measured every ten seconds
+		w.note += fmt.Sprintf("; the oldest message waited %.0f s by the gauge that the alert looks at", oldest)
+	}
 	if grown != nil {
 		grown = fmt.Errorf("%w: %s", grown, w.note)
 	}

@@ -62,10 +62,8 @@ func chosen(o options) []fault {
 		list = append(list, skew(o))
 	}
 	return slices.DeleteFunc(list, func(f fault) bool {
-		if o.only != "" {
-			return !slices.Contains(strings.Split(o.only, ","), f.id)
-		}
-		return f.id[0] == 'L' || o.set == "short" && f.long
+		named := slices.Contains(strings.Split(o.only, ","), f.id)
+		return o.only != "" && !named || f.id[0] == 'L' && !named || o.set == "short" && f.long
 	})
 }
 
