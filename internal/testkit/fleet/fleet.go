@@ -146,7 +146,8 @@ func (f *Fleet) stores(ctx context.Context) (err error) {
 			f.passwords[s] = rand.Text()
 		}
 	}
-	if err := f.Migrate(ctx, f.o.Bin); err != nil {
+	// The leader of a cluster may not know all of its peers yet, and then has no place for a stream.
+	if err := Await(ctx, 30*time.Second, func() error { return f.Migrate(ctx, f.o.Bin) }); err != nil {
 		return err
 	}
 	for _, s := range Services {
