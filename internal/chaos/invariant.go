@@ -38,7 +38,6 @@ func (i *invariant) String() string {
 func (l *invariants) add(id, says string, checked, off int, detail string, err error) {
 	at := slices.IndexFunc(*l, func(i *invariant) bool { return i.ID == id })
 	if at < 0 {
-		at = len(*l)
 		*l = append(*l, &invariant{ID: id, Says: says})
 		slices.SortFunc(*l, func(a, b *invariant) int { return int(a.ID[1]) - int(b.ID[1]) })
 		at = slices.IndexFunc(*l, func(i *invariant) bool { return i.ID == id })

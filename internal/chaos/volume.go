@@ -208,7 +208,7 @@ func syncFailsInPostgres(ctx context.Context, w *world, _ *rand.Rand) error {
 	w.hold(ctx, 1)
 	mend()
 	if w.panics() == before {
-		return errors.New("Postgres went on after a failed sync")
+		return errors.New("postgres went on after a failed sync")
 	}
 	w.note = "Postgres ended with PANIC and recovered"
 	return nil
