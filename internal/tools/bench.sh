@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints the benchmark tables: the built program under load, as one and as separate programs, in
 # projects of growing size, with small and large events, on a small machine; then the hot paths one
-# by one. It takes about half an hour.
+# by one. It takes about an hour, most of it to fill twenty million events.
 set -eu
 go build -o bin/bench ./internal/bench
 bin/bench -tocsin bin/tocsin "$@"
