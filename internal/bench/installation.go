@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -201,7 +202,17 @@ func (in *installation) limitKey(ctx context.Context) error {
 	if err := in.get(ctx, keys, &list); err != nil || len(list) == 0 {
 		return fmt.Errorf("%d client keys: %w", len(list), err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, keys+list[0].ID+"/", strings.NewReader(`{"rateLimit":{"count":1,"window":86400}}`))
+	limit := map[string]any{"rateLimit": map[string]int{"count": 1, "window": 86400}}
+	return in.send(ctx, http.MethodPut, keys+list[0].ID+"/", limit, &list[0])
+}
+
+// send asks the API for a change and reads its answer into v.
+func (in *installation) send(ctx context.Context, method, address string, body, v any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(text))
 	if err != nil {
 		return err
 	}
@@ -212,10 +223,14 @@ func (in *installation) limitKey(ctx context.Context) error {
 		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("limit the key: %s", res.Status)
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
 	}
-	return nil
+	if res.StatusCode/100 != 2 {
+		return fmt.Errorf("%s %s: %s %.200s", method, address, res.Status, answer)
+	}
+	return json.Unmarshal(answer, v)
 }
 
 // stop ends the program in order.

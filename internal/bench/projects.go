@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 )
@@ -45,7 +42,7 @@ func measureSpread(ctx context.Context, o options, n int) (s spread, err error) 
 // at the first event.
 func (in *installation) addProject(ctx context.Context, name string) (sender, error) {
 	var project struct{ ID, Slug string }
-	if err := in.post(ctx, in.URL+"/api/0/organizations/"+in.Organization+"/projects/", map[string]string{"name": name, "platform": "python"}, &project); err != nil {
+	if err := in.send(ctx, http.MethodPost, in.URL+"/api/0/organizations/"+in.Organization+"/projects/", map[string]string{"name": name, "platform": "python"}, &project); err != nil {
 		return sender{}, err
 	}
 	var keys []struct{ Public string }
@@ -53,31 +50,4 @@ func (in *installation) addProject(ctx context.Context, name string) (sender, er
 		return sender{}, fmt.Errorf("%d client keys of %s: %w", len(keys), project.Slug, err)
 	}
 	return sender{project.ID, keys[0].Public}, nil
-}
-
-// post creates something by the API.
-func (in *installation) post(ctx context.Context, address string, body, v any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+in.AuthToken)
-	req.Header.Set("Content-Type", "application/json")
-	res, err := in.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusCreated {
-		return fmt.Errorf("POST %s: %s %.200s", address, res.Status, answer)
-	}
-	return json.Unmarshal(answer, v)
 }
