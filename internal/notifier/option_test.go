@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/delivery"
 	"github.com/tocsin-dev/tocsin/internal/issue"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
+	"github.com/tocsin-dev/tocsin/internal/testkit/natstest"
 )
 
 // ruled stores a rule that wants to hear of new and regressed issues, changed by set.
@@ -168,10 +169,8 @@ func TestEveryNthEventIsToldOnce(t *testing.T) {
 	} {
 		w.execute("update issues set times_seen = $1 where project_id = 1 and id = $2", step.total, c.Issue)
 		id := int64(100 * (i + 1))
-		if err := w.publish.Publish(t.Context(), issue.Change{ID: id, Kind: issue.ChangeSeen, Project: 1, At: time.Now(),
-			Seen: []issue.Seen{{ID: id + 1, Issue: c.Issue, Count: step.count}}}); err != nil {
-			t.Fatal(err)
-		}
+		natstest.Publish(t, w.publish, issue.Change{ID: id, Kind: issue.ChangeSeen, Project: 1, At: time.Now(),
+			Seen: []issue.Seen{{ID: id + 1, Issue: c.Issue, Count: step.count}}})
 		alerts := fmt.Sprintf("select count(*) from deliveries where rule_id = %d", each.ID)
 		w.eventually("the look is over", func() bool { return w.count(alerts) == i+1 })
 		if got := w.count(fmt.Sprintf("select count(*) from deliveries where rule_id = %d", tenth.ID)); got != int(step.told) {

@@ -16,6 +16,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/alert"
 	"github.com/tocsin-dev/tocsin/internal/delivery"
 	"github.com/tocsin-dev/tocsin/internal/issue"
+	"github.com/tocsin-dev/tocsin/internal/testkit/natstest"
 )
 
 // chat is a service that keeps the texts it is sent.
@@ -104,9 +105,7 @@ func TestAStormIsToldInAFewMessages(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for c := range changes {
-				if err := w.publish.Publish(t.Context(), c); err != nil {
-					t.Error(err)
-				}
+				natstest.Publish(t, w.publish, c)
 			}
 		})
 	}

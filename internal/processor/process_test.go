@@ -188,14 +188,10 @@ func TestQueuedEventsBecomeIssuesAndAlerts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 20 {
-		if err := events.Publish(ctx, raw(i, failure(fmt.Sprint("E", i%2)))); err != nil {
-			t.Fatal(err)
-		}
+		natstest.Publish(t, events, raw(i, failure(fmt.Sprint("E", i%2))))
 	}
 	limited := outcome.Key{Project: 1, Category: outcome.Error, Kind: outcome.RateLimited, Reason: "key_quota", Minute: started}
-	if err := outcomes.Publish(ctx, outcome.Batch{ID: [16]byte{1}, Counts: []outcome.Count{{Key: limited, Quantity: 5}}}); err != nil {
-		t.Fatal(err)
-	}
+	natstest.Publish(t, outcomes, outcome.Batch{ID: [16]byte{1}, Counts: []outcome.Count{{Key: limited, Quantity: 5}}})
 	alerts := make(chan issue.Change, 10)
 	notified := make(chan error, 1)
 	notifier := broker.Conn("notifier")

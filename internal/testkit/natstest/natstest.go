@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/bindings"
 	"github.com/tocsin-dev/tocsin/internal/bus"
 	embedded "github.com/tocsin-dev/tocsin/internal/embedded/nats"
+	"github.com/tocsin-dev/tocsin/internal/fault"
 )
 
 const storeBytes = 1 << 30
@@ -89,5 +90,30 @@ func (s *Server) Restart(t testing.TB) {
 	s.Halt()
 	if err := s.Resume(t.Context()); err != nil {
 		t.Fatalf("restart broker: %v", err)
+	}
+}
+
+const (
+	// publishFor is how long Publish tries: far above what a busy machine takes for a message.
+	publishFor   = 30 * time.Second
+	publishPause = 50 * time.Millisecond
+)
+
+// Publish puts messages into a queue and returns once they are durable. A try that the machine was
+// too slow for is repeated, as a spool would: the queue may then hold a message twice.
+func Publish[T any](t testing.TB, p *bus.Publisher[T], msgs ...T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), publishFor)
+	defer cancel()
+	for {
+		err := p.PublishAll(ctx, msgs)
+		switch {
+		case err == nil:
+			return
+		case fault.KindOf(err) != fault.Unavailable || ctx.Err() != nil:
+			t.Errorf("publish: %v", err)
+			return
+		}
+		time.Sleep(publishPause)
 	}
 }
