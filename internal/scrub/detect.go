@@ -103,9 +103,6 @@ func matches(dst []span, s string, re *regexp.Regexp) []span {
 
 // ibans finds account numbers: a country, two digits, 11 to 29 more characters, as one word.
 func ibans(dst []span, s string) []span {
-	if !ibanShape(s) {
-		return dst
-	}
 	for _, m := range ibanPattern.FindAllStringIndex(s, maxSpans) {
 		if i := strings.Index(countries, s[m[0]:m[0]+2]+" "); i >= 0 && i%3 == 0 {
 			dst = append(dst, span{m[0], m[1]})

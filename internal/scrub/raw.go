@@ -115,8 +115,8 @@ func (r *rewriter) value(i int, name string, m mark, depth int) int {
 		return end
 	}
 	if depth >= maxDepth {
+		r.w.change()
 		r.replace(i, end, []byte("null"))
-		r.w.changed = true
 	}
 	return end
 }

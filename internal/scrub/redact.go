@@ -63,11 +63,12 @@ func (w *walker) choose(s, name string, numeric bool) []*rule {
 	return w.rules
 }
 
+// nameLook scans a name. Lists have the same names one after another.
 func (w *walker) nameLook(name string) look {
-	if name == "" {
-		return look{}
+	if name != w.named {
+		w.named, w.nameHas = name, w.s.words.scan(name)
 	}
-	return w.s.words.scan(name)
+	return w.nameHas
 }
 
 // text applies the rules to the text at the current place.
@@ -305,7 +306,7 @@ func (w *walker) join(s string) string {
 
 // remark sets the remarks of a field. length is what it measured before.
 func (w *walker) remark(path string, list []event.Remark, length int) {
-	w.changed = true
+	w.change()
 	if old, known := w.ev.Meta[path]; known {
 		old.Remarks = list
 		old.Value = nil

@@ -105,7 +105,7 @@ func (f finder) may(l look, s string) bool {
 	case findCard:
 		return l.digits >= 15
 	case findIBAN:
-		return l.digits >= 2 && len(s) >= 15
+		return l.digits >= 2 && len(s) >= 15 && ibanShape(s)
 	case findUserPath, findURLAuth:
 		return l.seen&seenSlash != 0 && (f == findUserPath || l.seen&seenAt != 0)
 	case findPEM:

@@ -14,6 +14,7 @@ type walker struct {
 	place   place
 	steps   int
 	changed bool
+	before  []event.Pair // the automatic tags before the first change
 
 	// Scratch.
 	rules  []*rule
@@ -21,6 +22,9 @@ type walker struct {
 	spans  []span
 	out    []byte
 	name   []byte
+
+	named   string // what nameLook saw last
+	nameHas look
 }
 
 var walkers = sync.Pool{New: func() any { return new(walker) }}
@@ -34,17 +38,24 @@ func (c *Scrubber) Apply(ev *event.Event) {
 	}
 	w := walkers.Get().(*walker)
 	w.s, w.ev, w.steps, w.changed = c, ev, maxStepsPerEvent, false
-	before := ev.AutoTags()
 	w.event()
 	if w.changed {
-		w.retag(before)
+		w.retag()
 	}
 	w.release()
 }
 
+// change notes that something is about to change.
+func (w *walker) change() {
+	if !w.changed {
+		w.changed, w.before = true, w.ev.AutoTags()
+	}
+}
+
 // release gives the scratch back without what it points to.
 func (w *walker) release() {
-	w.s, w.ev = nil, nil
+	w.s, w.ev, w.before = nil, nil, nil
+	w.named, w.nameHas = "", look{}
 	clear(w.place.path[:cap(w.place.path)])
 	clear(w.pieces[:cap(w.pieces)])
 	if cap(w.pieces) <= 4*maxSpans && cap(w.out) <= 64<<10 {
@@ -160,13 +171,12 @@ func (w *walker) pairs(name string, m mark, list []event.Pair) {
 
 func foldEqual(s, want string) bool { return hasPrefixFold(s, want) && len(s) == len(want) }
 
-// retag brings the automatic tags in line with the fields they were made from. before is what they
-// were.
-func (w *walker) retag(before []event.Pair) {
+// retag brings the automatic tags in line with the fields they were made from.
+func (w *walker) retag() {
 	after := w.ev.AutoTags()
 	kept := w.ev.Tags[:0]
 	for _, t := range w.ev.Tags {
-		if old, auto := lookup(before, t.Key); auto && old == t.Value {
+		if old, auto := lookup(w.before, t.Key); auto && old == t.Value {
 			value, still := lookup(after, t.Key)
 			if !still {
 				continue

@@ -18,6 +18,8 @@ const (
 	seenDot
 	seenDigit
 	seenEqual
+
+	seenDigitBit = 5 // of seenDigit
 )
 
 // The kinds of words.
@@ -62,13 +64,20 @@ type words struct {
 	buckets [8][]word
 }
 
-// entry packs what is known about a byte.
-type entry struct{ class, first, second, third uint8 }
+// entry packs what is known about a byte: from the lowest eight bits up its class and the buckets
+// that have it first, second, third.
+type entry uint32
+
+const (
+	firstShift  = 8
+	secondShift = 16
+	thirdShift  = 24
+)
 
 func newWords(fields []string) *words {
 	w := new(words)
 	for c := range 256 {
-		w.table[c].class = classOf(byte(c))
+		w.table[c] = entry(classOf(byte(c)))
 	}
 	list := append([]word(nil), secretWords...)
 	for _, f := range fields {
@@ -86,10 +95,9 @@ func newWords(fields []string) *words {
 // other bytes in the other case, so that any byte is taken.
 func (w *words) index(text string, bit uint8) {
 	for c := range 256 {
-		e := &w.table[c]
-		for i, at := range [...]*uint8{&e.first, &e.second, &e.third} {
+		for i, shift := range [...]int{firstShift, secondShift, thirdShift} {
 			if i >= len(text) || text[i] >= 0x80 || lower(byte(c)) == text[i] || i > 0 && !ascii(text[:i]) {
-				*at |= bit
+				w.table[c] |= entry(bit) << shift
 			}
 		}
 	}
@@ -134,27 +142,27 @@ func lower(c byte) byte {
 // scan reads a text once.
 func (w *words) scan(s string) look {
 	var l look
-	var one, two uint8 // buckets whose first, or first two, bytes were just seen
-	digits, read := 0, 0
+	var seen, run entry // run has, at their places in an entry, the buckets whose first byte, first two, first three just came
+	read := 0
 	for i := range len(s) {
 		e := w.table[s[i]]
-		l.seen |= e.class
-		digits += int(e.class&seenDigit) / int(seenDigit)
-		if hit := two & e.third; hit != 0 {
-			hits := w.verify(s, i-2, hit)
-			if hits&hitToken != 0 && i >= read { // else the word was read to its end before
-				var assigns bool
-				if assigns, read = assigned(s, i); assigns {
-					hits |= hitAssign
-				}
-			}
-			l.hits |= hits
+		seen |= e
+		l.digits += int(e>>seenDigitBit) & 1
+		run = (run<<8 | 0xFF<<firstShift) & e
+		if run>>thirdShift == 0 {
+			continue
 		}
-		two = one & e.second
-		one = e.first
+		hits := w.verify(s, i-2, uint8(run>>thirdShift))
+		if hits&hitToken != 0 && i >= read { // else the word was read to its end before
+			var assigns bool
+			if assigns, read = assigned(s, i); assigns {
+				hits |= hitAssign
+			}
+		}
+		l.hits |= hits
 	}
-	l.digits = digits
-	l.hits |= w.tail(s, one, two)
+	l.seen = uint8(seen)
+	l.hits |= w.tail(s, uint8(run>>firstShift), uint8(run>>secondShift))
 	return l
 }
 
