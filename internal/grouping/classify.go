@@ -56,12 +56,12 @@ func (r *run) prepareTrace(trace *event.Stacktrace, o owner) {
 	s.to = len(r.states)
 	r.stacks = append(r.stacks, s)
 	frames := r.states[s.from:s.to]
-	for which, set := range r.sets {
-		if set == nil {
-			continue
-		}
-		for i := range frames {
-			frames[i].candidates[which] = set.candidates(&frames[i])
+	for i := range frames {
+		r.buf = frames[i].appendKey(r.buf[:0])
+		for which, set := range r.sets {
+			if set != nil {
+				frames[i].candidates[which] = set.candidates(&frames[i], r.buf)
+			}
 		}
 	}
 	r.classify(frames, o)

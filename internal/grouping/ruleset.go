@@ -3,7 +3,6 @@ package grouping
 import (
 	"math/bits"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/tocsin-dev/tocsin/internal/event"
@@ -119,19 +118,16 @@ func addUser(tests []staticTest, m *matcher, i, n int) []staticTest {
 	return tests
 }
 
-// candidates returns the rules whose family and static conditions a frame meets.
-func (rs *ruleset) candidates(f *frameState) bitset {
-	key := frameKey{
-		family: f.family, function: f.function, module: f.frame.Module,
-		pkg: f.frame.Package, path: f.path(),
-	}
-	if set, ok := rs.cache.get(key); ok {
+// candidates returns the rules whose family and static conditions a frame meets. key is what appendKey
+// makes of it.
+func (rs *ruleset) candidates(f *frameState, key []byte) bitset {
+	if set := rs.cache.get(key); set != nil {
 		return set
 	}
 	fr := &rs.families[f.family]
 	set := slices.Clone(fr.rules)
-	var room [maxRules/64 + 1]uint64
-	met := bitset(room[:len(set)])
+	var users [maxRules/64 + 1]uint64
+	met := bitset(users[:len(set)])
 	fr.byField[fieldFunction].settle(set, met, f, f.function)
 	fr.byField[fieldModule].settle(set, met, f, f.frame.Module)
 	fr.byField[fieldPackage].settle(set, met, f, f.foldedPackage())
@@ -183,20 +179,6 @@ func (rs *ruleset) each(pass bitset, frames []frameState, which int, visit func(
 	}
 }
 
-// frameKey is everything that static conditions look at.
-type frameKey struct {
-	family                      family
-	function, module, pkg, path string
-}
-
-func (k frameKey) size() int { return len(k.function) + len(k.module) + len(k.pkg) + len(k.path) }
-
-func (k frameKey) clone() frameKey {
-	k.function, k.module = strings.Clone(k.function), strings.Clone(k.module)
-	k.pkg, k.path = strings.Clone(k.pkg), strings.Clone(k.path)
-	return k
-}
-
 // Bounds of the frame caches: frames in one of the two generations, and bytes that describe a frame.
 const (
 	baseCacheFrames = 4096
@@ -204,40 +186,58 @@ const (
 	cacheKeyBytes   = 1024
 )
 
+// appendKey appends everything that static conditions look at, the lengths of the texts first. A
+// frame that has too much of it to be remembered has no key.
+func (f *frameState) appendKey(b []byte) []byte {
+	texts := [...]string{f.function, f.frame.Module, f.frame.Package, f.path()}
+	b = append(b, byte(f.family))
+	for _, s := range texts {
+		b = append(b, byte(len(s)), byte(len(s)>>8))
+	}
+	for _, s := range texts {
+		if len(s) > cacheKeyBytes-len(b) {
+			return nil
+		}
+		b = append(b, s...)
+	}
+	return b
+}
+
 // frameCache remembers the candidates of the frames seen lately. When the young generation is full
 // it becomes the old one; what is used again in between survives.
 type frameCache struct {
 	limit      int // frames in a generation
 	mu         sync.RWMutex
-	young, old map[frameKey]bitset
+	young, old map[string]bitset
 }
 
-func (c *frameCache) get(key frameKey) (bitset, bool) {
+// get is what is remembered under a key, nil when nothing is.
+func (c *frameCache) get(key []byte) bitset {
 	c.mu.RLock()
-	set, ok := c.young[key]
+	set := c.young[string(key)]
 	stale := false
-	if !ok {
-		set, stale = c.old[key]
+	if set == nil {
+		set = c.old[string(key)]
+		stale = set != nil
 	}
 	c.mu.RUnlock()
 	if stale {
 		c.put(key, set)
 	}
-	return set, ok || stale
+	return set
 }
 
 // put remembers a copy of key, so that the cache keeps no event alive.
-func (c *frameCache) put(key frameKey, set bitset) {
-	if key.size() > cacheKeyBytes {
+func (c *frameCache) put(key []byte, set bitset) {
+	if len(key) == 0 {
 		return
 	}
-	key = key.clone()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.young) >= c.limit || c.young == nil {
-		c.old, c.young = c.young, make(map[frameKey]bitset)
+		c.old, c.young = c.young, make(map[string]bitset)
 	}
-	c.young[key] = set
+	c.young[string(key)] = set
 }
 
 // triState is a flag that may be unset.

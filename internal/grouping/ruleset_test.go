@@ -27,7 +27,7 @@ func TestCandidatesMeetEveryCondition(t *testing.T) {
 		for i := range frames {
 			for f := range familyCount {
 				st := frameState{frame: &frames[i], family: f, function: either(frames[i].Function, "<unknown>")}
-				got := rs.candidates(&st)
+				got := rs.candidates(&st, st.appendKey(nil))
 				for n, r := range rs.rules {
 					want := r.families[f]
 					for _, m := range r.static {
