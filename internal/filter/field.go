@@ -3,6 +3,7 @@ package filter
 import (
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tocsin-dev/tocsin/internal/event"
 )
@@ -197,12 +198,29 @@ func plain(v event.Value) scalar {
 	if len(v) == 0 || v[0] == '{' || v[0] == '[' {
 		return scalar{}
 	}
+	if text, ok := bare(v); ok {
+		return scalar{kind: kindText, text: text}
+	}
 	var out any
 	if json.Unmarshal(v, &out) != nil {
 		return scalar{}
 	}
 	s, _ := scalarOf(out)
 	return s
+}
+
+// bare is the text of a JSON string of ASCII without escapes, as most are.
+func bare(v event.Value) (string, bool) {
+	if len(v) < 2 || v[0] != '"' || v[len(v)-1] != '"' {
+		return "", false
+	}
+	text := v[1 : len(v)-1]
+	for _, c := range text {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return "", false
+		}
+	}
+	return string(text), true
 }
 
 // textOf is a JSON string as text, empty when it is none.
