@@ -219,25 +219,12 @@ func appendHex(dst, b []byte) []byte {
 	return dst
 }
 
-// plain marks the bytes that stand for themselves inside a JSON string.
-var plain = func() (t [256]bool) {
-	for c := ' '; c < utf8.RuneSelf; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
-
 // appendString appends s as a JSON string. NULs are dropped and what is not UTF-8 is replaced.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if plain[c] {
-			i++
-			continue
-		}
-		size := 1
+	for i := asciiEnd(s, 0); i < len(s); i = asciiEnd(s, i) {
+		c, size := s[i], 1
 		if c >= utf8.RuneSelf {
 			var char rune
 			if char, size = utf8.DecodeRuneInString(s[i:]); char != utf8.RuneError || size > 1 {

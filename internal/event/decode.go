@@ -3,7 +3,6 @@ package event
 import (
 	"bytes"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -15,23 +14,7 @@ import (
 // event keeps references into payload, which must not change afterwards.
 // fault.Invalid: the payload is not a JSON object.
 // Rule: getsentry/relay relay-event-schema/src/protocol/event.rs
-func Decode(payload []byte) (*Event, error) {
-	wiped := 0
-	if !utf8.Valid(payload) {
-		payload = bytes.ToValidUTF8(payload, []byte("\uFFFD"))
-		wiped++
-	}
-	doc, nuls, err := validate(payload)
-	if err != nil {
-		return nil, err
-	}
-	r := newReader(doc)
-	r.wiped = wiped + nuls
-	e := new(Event)
-	r.event(e)
-	r.release()
-	return e, nil
-}
+func Decode(payload []byte) (*Event, error) { return new(Decoder).Decode(payload) }
 
 // validate returns the document when it is a JSON object, after repairing what some clients get
 // wrong, and how many NULs that took away.
@@ -47,10 +30,6 @@ func validate(payload []byte) (doc []byte, nuls int, err error) {
 		return nil, 0, fault.New(fault.Invalid, "event payload is not a JSON object")
 	}
 	return payload, nuls, nil
-}
-
-func wellFormed(payload []byte) bool {
-	return jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
 // event reads the document into e.

@@ -235,11 +235,8 @@ func (r *reader) frameList(name string) []Frame {
 	kept := r.frames[max(0, len(r.frames)-maxFrames):]
 	kept = kept[max(0, len(kept)-max(0, maxAllFrames-r.calls)):]
 	r.renumber(name, "", total-len(kept), total)
-	if len(kept) == 0 {
-		return nil
-	}
 	r.calls += len(kept)
-	return append(make([]Frame, 0, len(kept)), kept...)
+	return r.kept.frames.keep(kept)
 }
 
 func (r *reader) threads(name string) []Thread {

@@ -89,8 +89,8 @@ func (r *reader) frameRest(f *Frame, key string) {
 
 // room makes sure that n more lines fit the arena without moving it.
 func (r *reader) room(n int) {
-	if cap(r.lines)-len(r.lines) < n {
-		r.lines = make([]string, 0, n+min(512, 2*cap(r.lines)))
+	if cap(r.kept.lines)-len(r.kept.lines) < n {
+		r.kept.lines = make([]string, 0, n+min(512, 2*cap(r.kept.lines)))
 	}
 }
 
@@ -102,8 +102,8 @@ func (r *reader) sourceLine(name string) *string {
 		return nil
 	}
 	r.room(1)
-	r.lines = append(r.lines, r.text())
-	return &r.lines[len(r.lines)-1]
+	r.kept.lines = append(r.kept.lines, r.text())
+	return &r.kept.lines[len(r.kept.lines)-1]
 }
 
 // sourceLines reads a list of strings; what is no string becomes an empty line.
@@ -115,7 +115,7 @@ func (r *reader) sourceLines(name string) []string {
 		return nil
 	}
 	r.room(maxList)
-	start, total := len(r.lines), 0
+	start, total := len(r.kept.lines), 0
 	r.enter(name)
 	r.open()
 	for r.next(']') {
@@ -124,17 +124,17 @@ func (r *reader) sourceLines(name string) []string {
 			continue
 		}
 		r.enterIndex(total - 1)
-		r.lines = append(r.lines, r.str(""))
+		r.kept.lines = append(r.kept.lines, r.str(""))
 		r.leave()
 	}
 	r.leave()
 	if total > maxList {
 		r.shortened(name, total)
 	}
-	if len(r.lines) == start {
+	if len(r.kept.lines) == start {
 		return nil
 	}
-	return r.lines[start:len(r.lines):len(r.lines)]
+	return r.kept.lines[start:len(r.kept.lines):len(r.kept.lines)]
 }
 
 // variables reads local variables: an object, or a list whose indexes become the names.
@@ -152,7 +152,7 @@ func (r *reader) variables(name string) Object {
 		}
 	}
 	r.leave()
-	return lastOfEach(r.members)
+	return r.kept.members.keep(lastOfEach(r.members))
 }
 
 // frameData reads what an earlier processing wrote. A member of another type than ours stays as

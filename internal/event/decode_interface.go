@@ -88,10 +88,7 @@ func (r *reader) breadcrumbs(name string) []Breadcrumb {
 	})
 	kept := r.crumbs[max(0, len(r.crumbs)-maxCrumbs):]
 	r.renumber(name, "values", total-len(kept), total)
-	if len(kept) == 0 {
-		return nil
-	}
-	return append(make([]Breadcrumb, 0, len(kept)), kept...)
+	return r.kept.crumbs.keep(kept)
 }
 
 func (r *reader) breadcrumb(b *Breadcrumb) {

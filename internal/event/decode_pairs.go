@@ -38,10 +38,7 @@ func (r *reader) pairList(name string, most int, value func(key string) (string,
 	if total > most {
 		r.shortened(name, total)
 	}
-	if len(r.pairs) == 0 {
-		return nil
-	}
-	return slices.Clone(r.pairs)
+	return r.kept.pairs.keep(r.pairs)
 }
 
 func (r *reader) pair(key string, most int, value func(key string) (string, bool)) {

@@ -38,10 +38,22 @@ func (n *normalizer) contexts() {
 
 // withText is with for a string; o itself when it says that already.
 func (o Object) withText(name, text string) Object {
-	if old, ok := textOf(o.Get(name)); ok && old == text {
+	if says(o.Get(name), text) {
 		return o
 	}
 	return o.with(name, appendString(nil, text))
+}
+
+// says reports whether a value is a string of this text.
+func says(v Value, text string) bool {
+	if len(v) == 0 || v[0] != '"' {
+		return false
+	}
+	if bytes.IndexByte(v, '\\') < 0 {
+		return string(v[1:len(v)-1]) == text
+	}
+	old, _ := textOf(v)
+	return old == text
 }
 
 // labelled sets a member to "name version", unless it has one; to the name alone without a version,

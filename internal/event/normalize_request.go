@@ -5,7 +5,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/net/idna"
 )
 
@@ -167,7 +166,7 @@ func jsonBody(text string) Value {
 		return nil
 	}
 	v := Value(text)
-	if !v.IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+	if !wellFormed(v) {
 		return nil
 	}
 	r := reader{b: v, s: text}

@@ -136,7 +136,7 @@ func (n *normalizer) addAutoTags() {
 // AutoTags are the tags that the server derives from the rest of the event: level, environment,
 // release, user, os, browser and the like. Normalize adds them to Tags.
 // Rule: getsentry/sentry src/sentry/event_manager.py and src/sentry/interfaces (iter_tags)
-func (e *Event) AutoTags() []Pair { return e.appendAutoTags(nil) }
+func (e *Event) AutoTags() []Pair { return e.appendAutoTags(make([]Pair, 0, 24)) }
 
 func (e *Event) appendAutoTags(dst []Pair) []Pair {
 	dst = autoTag(dst, "level", e.Level.String())
@@ -169,30 +169,33 @@ func (c *Context) appendTags(dst []Pair) []Pair {
 	o := c.Data
 	switch c.kind() {
 	case "os":
-		dst = autoTag(dst, c.Name, o.label())
-		dst = autoTag(dst, c.Name+".name", o.text("name"))
+		dst = c.tag(c.tag(dst, "", o.label()), ".name", o.text("name"))
 		if v := o.Get("rooted"); len(v) > 0 && (v[0] == 't' || v[0] == 'f') {
-			dst = autoTag(dst, c.Name+".rooted", yesNo(v[0] == 't'))
+			dst = c.tag(dst, ".rooted", yesNo(v[0] == 't'))
 		}
 	case "browser", "runtime":
-		dst = autoTag(dst, c.Name, o.label())
-		dst = autoTag(dst, c.Name+".name", o.text("name"))
+		dst = c.tag(c.tag(dst, "", o.label()), ".name", o.text("name"))
 	case "device":
-		dst = autoTag(dst, c.Name, o.text("model"))
-		dst = autoTag(dst, c.Name+".family", o.text("family"))
+		dst = c.tag(c.tag(dst, "", o.text("model")), ".family", o.text("family"))
 		if c.Name == "device" {
 			dst = autoTag(dst, "device.class", o.deviceClass())
 		}
 	case "gpu":
-		dst = autoTag(dst, c.Name+".name", o.text("name"))
-		dst = autoTag(dst, c.Name+".vendor", o.text("vendor_name"))
+		dst = c.tag(c.tag(dst, ".name", o.text("name")), ".vendor", o.text("vendor_name"))
 	case "app":
-		dst = autoTag(dst, c.Name+".device", o.text("device_app_hash"))
+		dst = c.tag(dst, ".device", o.text("device_app_hash"))
 	case "monitor":
-		dst = autoTag(dst, c.Name+".id", o.text("id"))
-		dst = autoTag(dst, c.Name+".slug", o.text("slug"))
+		dst = c.tag(c.tag(dst, ".id", o.text("id")), ".slug", o.text("slug"))
 	}
 	return dst
+}
+
+// tag appends a tag that is named after the context.
+func (c *Context) tag(dst []Pair, suffix, value string) []Pair {
+	if value == "" {
+		return dst
+	}
+	return autoTag(dst, c.Name+suffix, value)
 }
 
 // kind is the type of a context: what it says, else its name.
@@ -218,7 +221,7 @@ func (o Object) label() string {
 
 // autoTag appends a tag whose value holds to the rules for tags; an empty value is none.
 func autoTag(dst []Pair, key, value string) []Pair {
-	if strings.Contains(value, "\n") {
+	if strings.IndexByte(value, '\n') >= 0 {
 		value = strings.ReplaceAll(value, "\n", " ")
 	}
 	if value = strings.TrimSpace(value); len(value) > limitTag {

@@ -29,13 +29,14 @@ var volatile = map[string]bool{
 // properties collects key and value once each.
 type properties struct {
 	list  []Pair
-	slots [2 * 256]uint8 // places of pairs in list, counted from 1, by their hashes; at most half are taken
+	from  int            // place in list of the first
+	slots [2 * 256]uint8 // places of pairs, counted from 1, by their hashes; at most half are taken
 }
 
 var propertySeed = maphash.MakeSeed()
 
 func (p *properties) add(key, value string) {
-	if value == "" || len(key) > maxPropertyKeyBytes || len(p.list) >= maxProperties {
+	if value == "" || len(key) > maxPropertyKeyBytes || len(p.list)-p.from >= maxProperties {
 		return
 	}
 	if len(value) > maxPropertyBytes {
@@ -44,12 +45,12 @@ func (p *properties) add(key, value string) {
 	const mask = uint64(len(p.slots) - 1)
 	slot := (maphash.String(propertySeed, value) ^ uint64(len(key))) & mask
 	for ; p.slots[slot] != 0; slot = (slot + 1) & mask {
-		if have := &p.list[p.slots[slot]-1]; have.Value == value && have.Key == key {
+		if have := &p.list[p.from+int(p.slots[slot])-1]; have.Value == value && have.Key == key {
 			return
 		}
 	}
 	p.list = append(p.list, Pair{key, value})
-	p.slots[slot] = uint8(len(p.list))
+	p.slots[slot] = uint8(len(p.list) - p.from)
 }
 
 func (p *properties) number(key string, n int) {
@@ -68,8 +69,11 @@ func (p *properties) truth(key string, b *bool) {
 // language: stack.function, error.mechanism, http.method, user.email, flags of features, and the
 // plain members of every context as name.member. A key may have several values. Values that differ
 // with every event are left out, the trace id aside.
-func (e *Event) Properties() []Pair {
-	p := &properties{list: make([]Pair, 0, 96)}
+func (e *Event) Properties() []Pair { return e.AppendProperties(make([]Pair, 0, 96)) }
+
+// AppendProperties appends what Properties returns.
+func (e *Event) AppendProperties(dst []Pair) []Pair {
+	p := &properties{list: dst, from: len(dst)}
 	for i := range e.Exceptions {
 		x := &e.Exceptions[i]
 		p.add("error.type", x.Type)
@@ -106,7 +110,8 @@ func (p *properties) stack(s *Stacktrace) {
 	if s == nil {
 		return
 	}
-	for _, f := range s.Frames[max(0, len(s.Frames)-maxPropertyFrames):] {
+	for i := max(0, len(s.Frames)-maxPropertyFrames); i < len(s.Frames); i++ {
+		f := &s.Frames[i]
 		p.add("stack.filename", f.Filename)
 		p.add("stack.abs_path", f.AbsPath)
 		p.add("stack.function", f.Function)
@@ -138,7 +143,9 @@ func (p *properties) user(u *User) {
 	p.add("user.username", u.Username)
 	p.add("user.ip", u.IPAddress)
 	for _, name := range [...]string{"city", "country_code", "region", "subdivision"} {
-		p.add("geo."+name, u.Geo.text(name))
+		if text := u.Geo.text(name); text != "" {
+			p.add("geo."+name, text)
+		}
 	}
 }
 
@@ -175,6 +182,9 @@ func (p *properties) context(c *Context) {
 	}
 }
 
+// wholeDigits is how long a whole number may be that a float64 holds exactly, whichever it is.
+const wholeDigits = 15
+
 // scalar is the text of a string, number or truth value.
 func scalar(v Value) (string, bool) {
 	if len(v) == 0 {
@@ -187,6 +197,9 @@ func scalar(v Value) (string, bool) {
 		return string(v), true
 	case '{', '[', 'n':
 		return "", false
+	}
+	if len(v) <= wholeDigits && digitsEnd(v, 0) == len(v) {
+		return string(v), true
 	}
 	f, err := strconv.ParseFloat(string(v), 64)
 	if err != nil || math.IsInf(f, 0) {

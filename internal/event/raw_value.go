@@ -19,26 +19,14 @@ const (
 // stringEnd returns the index behind the string that starts at b[i], and whether an escape in it
 // needs rewriting.
 func stringEnd(b []byte, i int) (int, traits) {
-	i++
-	end := i + bytes.IndexByte(b[i:], '"')
-	esc := bytes.IndexByte(b[i:end], '\\')
-	if esc < 0 {
-		return end + 1, 0
-	}
 	var t traits
-	for i += esc; ; {
-		switch b[i] {
-		case '"':
-			return i + 1, t
-		case '\\':
-			if b[i+1] == 'u' && risky(b[i+2], b[i+3], b[i+4], b[i+5]) {
-				t |= unclean
-			}
-			i += 2
-		default:
-			i++
+	for i = plainEnd(b, i+1); b[i] != '"'; i = plainEnd(b, i) {
+		if b[i+1] == 'u' && risky(b[i+2], b[i+3], b[i+4], b[i+5]) {
+			t |= unclean
 		}
+		i += 2
 	}
+	return i + 1, t
 }
 
 // risky reports whether four hex digits are NUL or a surrogate.
@@ -219,7 +207,7 @@ func (r *reader) rawObject(name string) Object {
 		}
 	}
 	r.leave()
-	return lastOfEach(r.members)
+	return r.kept.members.keep(lastOfEach(r.members))
 }
 
 // members reads the object that v writes; nil when it writes none.
@@ -231,12 +219,9 @@ func members(v Value) Object {
 	return r.rawObject("")
 }
 
-// lastOfEach copies members, keeping the last of those with the same name.
-func lastOfEach(list []Member) Object {
-	if len(list) == 0 {
-		return nil
-	}
-	out := make(Object, 0, len(list))
+// lastOfEach keeps the last of the members with the same name, in place.
+func lastOfEach(list []Member) []Member {
+	out := Object(list[:0])
 	if len(list) <= 24 {
 		for _, m := range list {
 			if at := out.index(m.Name); at >= 0 {

@@ -28,13 +28,14 @@ type reader struct {
 	meta Meta
 	errs []ProcessingError
 
-	lines []string // arena behind source lines; belongs to the event
+	kept memory // behind the event
 
-	// Scratch, copied out at exact size.
+	// Scratch, copied out.
 	frames  []Frame
 	crumbs  []Breadcrumb
 	members []Member
 	pairs   []Pair
+	plain   []byte
 }
 
 // step is one part of the path from the document to the value being read.
@@ -42,6 +43,9 @@ type step struct {
 	name  string // empty for a list
 	index int
 }
+
+// maxPlain is the longest scratch for a text that is kept for the next document, in bytes.
+const maxPlain = 64 << 10
 
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
@@ -71,6 +75,9 @@ func (r *reader) release() {
 	if cap(r.pairs) <= 256 {
 		clear(r.pairs[:cap(r.pairs)])
 		fresh.pairs = r.pairs[:0]
+	}
+	if cap(r.plain) <= maxPlain {
+		fresh.plain = r.plain[:0]
 	}
 	clear(r.path[:cap(r.path)])
 	*r = fresh
@@ -127,27 +134,25 @@ func (r *reader) null() bool {
 
 // text reads a string value: escapes resolved, NULs removed, lone surrogates replaced.
 func (r *reader) text() string {
-	start := r.i + 1
-	end := start + bytes.IndexByte(r.b[start:], '"')
-	if esc := bytes.IndexByte(r.b[start:end], '\\'); esc < 0 {
+	first, start := r.i, r.i+1
+	if end := plainEnd(r.b, start); r.b[end] == '"' {
 		r.i = end + 1
 		return r.s[start:end]
 	}
-	first := r.i
 	r.i, _ = stringEnd(r.b, r.i)
 	return r.unquote(r.b[first:r.i])
 }
 
 func (r *reader) unquote(quoted []byte) string {
-	out, err := jsontext.AppendUnquote(make([]byte, 0, len(quoted)), quoted)
+	out, err := jsontext.AppendUnquote(r.plain[:0], quoted)
 	if err != nil {
 		r.wiped++
 	}
-	if bytes.IndexByte(out, 0) >= 0 {
+	if r.plain = out; bytes.IndexByte(out, 0) >= 0 {
 		out = bytes.ReplaceAll(out, []byte{0}, nil)
 		r.wiped++
 	}
-	return string(out)
+	return r.kept.text(out)
 }
 
 // enter and leave keep the path for remarks.

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"math"
 	"strconv"
 	"strings"
@@ -253,27 +252,41 @@ func parseTime(s string) (time.Time, bool) {
 
 // parseMicros reads decimal seconds as microseconds, exactly when there is no exponent.
 func parseMicros(num []byte) (int64, bool) {
-	whole, fraction, _ := bytes.Cut(num, []byte{'.'})
-	if len(whole) <= 12 && len(fraction) <= 6 && !bytes.ContainsAny(num, "eE") {
-		secs, err := strconv.ParseInt(string(whole), 10, 64)
-		if err != nil || secs < firstSecond || secs > lastSecond {
-			return 0, false
-		}
-		var us int64
-		for i := range 6 {
-			us *= 10
-			if i < len(fraction) {
-				us += int64(fraction[i] - '0')
-			}
-		}
-		if num[0] == '-' {
-			us = -us
-		}
-		return secs*1e6 + us, true
+	if us, ok := exactMicros(num); ok {
+		return us, us > (firstSecond-1)*1e6 && us < (lastSecond+1)*1e6
 	}
 	f, err := strconv.ParseFloat(string(num), 64)
 	if err != nil || f < firstSecond || f > lastSecond {
 		return 0, false
 	}
 	return int64(math.Round(f * 1e6)), true
+}
+
+// exactMicros reads at most 12 digits before the point and 6 behind it; false for other numbers.
+func exactMicros(num []byte) (us int64, ok bool) {
+	i := 0
+	if num[0] == '-' {
+		i++
+	}
+	point := digitsEnd(num, i)
+	end := point
+	if point < len(num) && num[point] == '.' {
+		end = digitsEnd(num, point+1)
+	}
+	if end < len(num) || point-i > 12 || end-point > 7 {
+		return 0, false
+	}
+	for _, c := range num[i:point] {
+		us = us*10 + int64(c-'0')
+	}
+	for at := point + 1; at <= point+6; at++ {
+		us *= 10
+		if at < end {
+			us += int64(num[at] - '0')
+		}
+	}
+	if i > 0 {
+		us = -us
+	}
+	return us, true
 }
