@@ -14,7 +14,7 @@ import (
 var errSilent = fault.New(fault.Invalid, "the feedback has no message")
 
 // companion reads what is kept beside events: a stored file, or what a user wrote.
-func (s *Service) companion(ctx context.Context, raw *event.Raw) (*postgres.Companion, error) {
+func (s *Service) companion(ctx context.Context, raw *event.Raw, w *worker) (*postgres.Companion, error) {
 	c := &postgres.Companion{Project: raw.Project, KeyID: raw.KeyID, Event: raw.ID, ReceivedAt: raw.ReceivedAt.Truncate(time.Microsecond)}
 	if raw.ItemType == event.ItemAttachment {
 		c.Attachment = &event.Attachment{}
@@ -24,9 +24,9 @@ func (s *Service) companion(ctx context.Context, raw *event.Raw) (*postgres.Comp
 		return c, nil
 	}
 	if raw.ItemType == event.ItemUserReport {
-		return c, s.userReport(ctx, raw, c)
+		return c, s.userReport(ctx, raw, c, w)
 	}
-	ev, _, err := s.read(ctx, raw)
+	ev, _, err := s.read(ctx, raw, w)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (s *Service) scrubWords(ctx context.Context, project int64, f *event.Feedba
 }
 
 // userReport reads what a user wrote about an event. It is scrubbed as the feedback that it is.
-func (s *Service) userReport(ctx context.Context, raw *event.Raw, c *postgres.Companion) error {
+func (s *Service) userReport(ctx context.Context, raw *event.Raw, c *postgres.Companion, w *worker) error {
 	words, ok := event.DecodeUserReport(raw.Payload, raw.ID)
 	if !ok {
 		return errSilent
@@ -61,7 +61,7 @@ func (s *Service) userReport(ctx context.Context, raw *event.Raw, c *postgres.Co
 	}
 	report := *raw
 	report.Payload = payload
-	ev, _, err := s.read(ctx, &report)
+	ev, _, err := s.read(ctx, &report, w)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,8 +18,8 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/telemetry"
 )
 
-// decodeFunc makes the record of a queued event; payloads are appended to *buf.
-type decodeFunc func(ctx context.Context, raw *event.Raw, buf *[]byte) (postgres.Record, error)
+// decodeFunc makes the record of a queued event, in the memory of a worker.
+type decodeFunc func(ctx context.Context, raw *event.Raw, w *worker) (postgres.Record, error)
 
 // verdict is what decoding made of one message: an event, or what is kept beside one.
 type verdict struct {
@@ -112,51 +111,41 @@ func (s *Service) recordAll(ctx context.Context, records []postgres.Record) erro
 	return nil
 }
 
-// buffers are reused for payloads, which live until their batch is recorded.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// maxBufferBytes is the largest buffer that is kept for reuse.
-const maxBufferBytes = 8 << 20
-
-// decodeAll decodes a batch on all processors. The payloads of the verdicts are valid until
-// release is called.
+// decodeAll decodes a batch on all processors. The records of the verdicts are valid until release
+// is called.
 func (s *Service) decodeAll(ctx context.Context, batch []event.Raw) (verdicts []verdict, release func()) {
 	verdicts = make([]verdict, len(batch))
-	workers := min(runtime.GOMAXPROCS(0), (len(batch)+3)/4)
-	bufs := make([]*[]byte, workers)
+	workers := make([]*worker, min(runtime.GOMAXPROCS(0), (len(batch)+3)/4))
 	received := 0
 	for i := range batch {
 		received += len(batch[i].Payload)
 	}
 	var next atomic.Int64
-	work := func(w int) {
-		buf := buffers.Get().(*[]byte)
-		*buf = slices.Grow((*buf)[:0], received/workers+received/8) // stored payloads are about as long
-		bufs[w] = buf
+	work := func(n int) {
+		w := newWorker(received/len(workers) + received/8) // stored payloads are about as long
+		workers[n] = w
 		for i := next.Add(1) - 1; i < int64(len(batch)); i = next.Add(1) - 1 {
-			verdicts[i] = s.decodeOne(ctx, &batch[i], buf)
+			verdicts[i] = s.decodeOne(ctx, &batch[i], w)
 		}
 	}
 	var group sync.WaitGroup
-	for w := 1; w < workers; w++ {
-		group.Go(func() { work(w) })
+	for n := 1; n < len(workers); n++ {
+		group.Go(func() { work(n) })
 	}
-	if workers > 0 {
+	if len(workers) > 0 {
 		work(0)
 	}
 	group.Wait()
 	return verdicts, func() {
-		for _, b := range bufs {
-			if cap(*b) <= maxBufferBytes {
-				buffers.Put(b)
-			}
+		for _, w := range workers {
+			w.release()
 		}
 	}
 }
 
 // decodeOne keeps a panic, which is a defect of ours, from taking the other events with it.
 // What fails on an own report is logged and makes no further report.
-func (s *Service) decodeOne(ctx context.Context, raw *event.Raw, buf *[]byte) (v verdict) {
+func (s *Service) decodeOne(ctx context.Context, raw *event.Raw, w *worker) (v verdict) {
 	ctx = telemetry.QuietFor(ctx, raw.Project)
 	defer func() {
 		if p := recover(); p != nil {
@@ -166,21 +155,22 @@ func (s *Service) decodeOne(ctx context.Context, raw *event.Raw, buf *[]byte) (v
 		}
 	}()
 	if event.IsCompanion(raw.ItemType) {
-		v.companion, v.err = s.companion(ctx, raw)
+		v.companion, v.err = s.companion(ctx, raw, w)
 	} else {
-		v.record, v.err = s.decode(ctx, raw, buf)
+		v.record, v.err = s.decode(ctx, raw, w)
 	}
 	return v
 }
 
 // read decodes and normalizes one event, drops it when a filter of its project says so, and removes
 // what must not be stored. Everything later steps see went through here. The policy is its project's.
-func (s *Service) read(ctx context.Context, raw *event.Raw) (*event.Event, *policy, error) {
+// The event is valid until the worker reads the next.
+func (s *Service) read(ctx context.Context, raw *event.Raw, w *worker) (*event.Event, *policy, error) {
 	rules, err := s.policies.of(ctx, raw.Project)
 	if err != nil {
 		return nil, nil, fault.Wrap(err, fault.Unavailable, "learn what project %d wants", raw.Project)
 	}
-	ev, err := event.Decode(raw.Payload)
+	ev, err := w.decoder.Decode(raw.Payload)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -199,8 +189,8 @@ func (s *Service) read(ctx context.Context, raw *event.Raw) (*event.Event, *poli
 }
 
 // record makes the record of one event, of what read left of it alone.
-func (s *Service) record(ctx context.Context, raw *event.Raw, buf *[]byte) (postgres.Record, error) {
-	ev, rules, err := s.read(ctx, raw)
+func (s *Service) record(ctx context.Context, raw *event.Raw, w *worker) (postgres.Record, error) {
+	ev, rules, err := s.read(ctx, raw, w)
 	if err != nil {
 		return postgres.Record{}, err
 	}
@@ -209,14 +199,12 @@ func (s *Service) record(ctx context.Context, raw *event.Raw, buf *[]byte) (post
 	}
 	s.symbols.Apply(ctx, ev, s.policies.artifactRevision(raw.Project))
 	groups := rules.groups.Assign(ev, raw.ReceivedAt)
-	start := len(*buf)
-	*buf = ev.AppendJSON(*buf)
 	rec := postgres.Record{
 		Project: raw.Project, KeyID: raw.KeyID, ID: raw.ID, ReceivedAt: raw.ReceivedAt.Truncate(time.Microsecond), OccurredAt: ev.Timestamp,
 		Category: category(raw), Type: ev.Type, Level: ev.Level, Platform: ev.Platform, Logger: ev.Logger, Release: ev.Release,
-		Environment: ev.Environment, Metadata: ev.Metadata(), Unhandled: ev.Unhandled(), UserKey: ev.User.Key(), Tags: ev.Tags,
-		Properties: ev.Properties(),
-		Hashes:     make([][16]byte, len(groups.Hashes)), Thinning: rules.thinning, Payload: (*buf)[start:len(*buf):len(*buf)],
+		Environment: ev.Environment, Metadata: ev.Metadata(), Unhandled: ev.Unhandled(), UserKey: ev.User.Key(), Tags: w.tags(ev),
+		Properties: w.properties(ev),
+		Hashes:     make([][16]byte, len(groups.Hashes)), Thinning: rules.thinning, Payload: w.payload(ev),
 	}
 	if rec.OccurredAt.IsZero() {
 		rec.OccurredAt = rec.ReceivedAt

@@ -148,12 +148,12 @@ func TestARedeliveredBatchChangesNothing(t *testing.T) {
 func TestAPanicCostsItsOwnEventOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.decode = func(ctx context.Context, r *event.Raw, buf *[]byte) (postgres.Record, error) {
+	w.decode = func(ctx context.Context, r *event.Raw, own *worker) (postgres.Record, error) {
 		if r.ID == raw(1, "").ID {
 			var none []int
 			_ = none[len(r.Payload)]
 		}
-		return w.record(ctx, r, buf)
+		return w.record(ctx, r, own)
 	}
 	rejects, err := w.Process(t.Context(), []event.Raw{raw(0, failure("A")), raw(1, failure("B")), raw(2, failure("C"))})
 	if err != nil || len(rejects) != 1 || rejects[0].Index != 1 {

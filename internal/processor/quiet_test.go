@@ -33,10 +33,10 @@ func TestADefectMetByAnOwnReportMakesNoReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := telemetry.With(t.Context(), scope)
-	s := &Service{decode: func(context.Context, *event.Raw, *[]byte) (postgres.Record, error) { panic("defect") }}
+	s := &Service{decode: func(context.Context, *event.Raw, *worker) (postgres.Record, error) { panic("defect") }}
 	for project, want := range map[int64]int64{42: 0, 7: 1} {
 		reports.Store(0)
-		if v := s.decodeOne(ctx, &event.Raw{Project: project}, new([]byte)); v.err == nil {
+		if v := s.decodeOne(ctx, &event.Raw{Project: project}, new(worker)); v.err == nil {
 			t.Fatal("the panic was lost")
 		}
 		scope.Flush(t.Context())

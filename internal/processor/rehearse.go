@@ -10,10 +10,9 @@ import (
 
 // rehearse says what would become of an event if it were processed now. It stores nothing.
 func (s *Service) rehearse(ctx context.Context, raw event.Raw) (issue.Rehearsal, error) {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	*buf = (*buf)[:0]
-	v := s.decodeOne(ctx, &raw, buf)
+	w := newWorker(len(raw.Payload))
+	defer w.release()
+	v := s.decodeOne(ctx, &raw, w)
 	switch {
 	case isFiltered(v.err):
 		return issue.Rehearsal{Verdict: issue.WouldBeFiltered, Reason: string(v.err.(filtered))}, nil
