@@ -87,6 +87,9 @@ func (r *rule) may(l, key look, s, name string) bool {
 	return r.find.may(l, s)
 }
 
+// ssnDigits is how many digits a social security number has; payment cards have more.
+const ssnDigits = 9
+
 // may is the part of rule.may for what shows by the classes of bytes.
 func (f finder) may(l look, s string) bool {
 	switch f {
@@ -111,7 +114,7 @@ func (f finder) may(l look, s string) bool {
 	case findPEM:
 		return l.seen&seenDash != 0 && strings.Contains(s, "-----BEGIN")
 	case findSSN:
-		return l.digits >= 9 && l.seen&seenDash != 0
+		return l.digits >= ssnDigits && l.seen&seenDash != 0
 	}
 	return false
 }
@@ -125,11 +128,10 @@ func (f finder) calm() bool {
 	return false
 }
 
-// calm reports whether a text is like most: no words of ours, next to no digits, no @, no heading of
-// a key.
+// calm reports whether a text is like most: no words of ours, few digits, no @, no beginning of an
+// account number, no heading of a key.
 func (l *look) calm(s string) bool {
-	return l.hits == 0 && l.digits < 2 && l.seen&seenAt == 0 && !alone(s) &&
-		(l.seen&seenDash == 0 || !strings.Contains(s, "-----BEGIN"))
+	return l.hits == 0 && l.digits < ssnDigits && l.seen&seenAt == 0 && !alone(s) && !findIBAN.may(*l, s) && !findPEM.may(*l, s)
 }
 
 // alone reports whether s is one of the names that are secret only as a whole.

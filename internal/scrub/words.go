@@ -1,6 +1,9 @@
 package scrub
 
-import "strings"
+import (
+	"math/bits"
+	"strings"
+)
 
 // look is what one scan of a text found out.
 type look struct {
@@ -33,27 +36,28 @@ const (
 
 // word is a text to find in any case, with the kinds it stands for.
 type word struct {
-	text string
-	kind uint8
+	text  string
+	kind  uint8
+	ascii bool // as newWords finds it
 }
 
 // secretWords are what the password rule looks for, besides the texts that must stand alone.
 // Rule: getsentry/relay relay-pii/src/regexes.rs (PASSWORD_KEY_REGEX, TOKEN_KEY_REGEX)
 var secretWords = []word{
-	{"password", hitSecret},
-	{"passwd", hitSecret},
-	{"secret", hitSecret},
-	{"api_key", hitSecret},
-	{"api-key", hitSecret},
-	{"apikey", hitSecret},
-	{"auth", hitSecret},
-	{"credentials", hitSecret},
-	{"mysql_pwd", hitSecret},
-	{"privatekey", hitSecret},
-	{"private_key", hitSecret},
-	{"private-key", hitSecret},
-	{"token", hitToken},
-	{"bearer", hitBearer},
+	{text: "password", kind: hitSecret},
+	{text: "passwd", kind: hitSecret},
+	{text: "secret", kind: hitSecret},
+	{text: "api_key", kind: hitSecret},
+	{text: "api-key", kind: hitSecret},
+	{text: "apikey", kind: hitSecret},
+	{text: "auth", kind: hitSecret},
+	{text: "credentials", kind: hitSecret},
+	{text: "mysql_pwd", kind: hitSecret},
+	{text: "privatekey", kind: hitSecret},
+	{text: "private_key", kind: hitSecret},
+	{text: "private-key", kind: hitSecret},
+	{text: "token", kind: hitToken},
+	{text: "bearer", kind: hitBearer},
 }
 
 // words finds a fixed set of words in one pass. A table gives, for each byte, the buckets that have
@@ -81,9 +85,10 @@ func newWords(fields []string) *words {
 	}
 	list := append([]word(nil), secretWords...)
 	for _, f := range fields {
-		list = append(list, word{strings.ToLower(f), hitField})
+		list = append(list, word{text: strings.ToLower(f), kind: hitField})
 	}
 	for _, wd := range list {
+		wd.ascii = ascii(wd.text)
 		bucket := int(wd.text[0]+wd.text[len(wd.text)-1]) % 8
 		w.buckets[bucket] = append(w.buckets[bucket], wd)
 		w.index(wd.text, uint8(1)<<bucket)
@@ -181,12 +186,10 @@ func (w *words) tail(s string, one, two uint8) uint8 {
 // verify compares the words of some buckets with the text at i.
 func (w *words) verify(s string, i int, buckets uint8) uint8 {
 	var hits uint8
-	for b := range w.buckets {
-		if buckets&(1<<b) == 0 {
-			continue
-		}
-		for _, wd := range w.buckets[b] {
-			if hits&wd.kind == 0 && hasPrefixFold(s[i:], wd.text) {
+	for ; buckets != 0; buckets &= buckets - 1 {
+		list := w.buckets[bits.TrailingZeros8(buckets)]
+		for j := range list {
+			if wd := &list[j]; hits&wd.kind == 0 && wd.begins(s[i:]) {
 				hits |= wd.kind
 			}
 		}
@@ -194,27 +197,33 @@ func (w *words) verify(s string, i int, buckets uint8) uint8 {
 	return hits
 }
 
-func hasPrefixFold(s, prefix string) bool {
-	if ascii(prefix) {
-		if len(s) < len(prefix) {
-			return false
-		}
-		for i := range len(prefix) {
-			if lower(s[i]) != prefix[i] {
-				return false
-			}
-		}
-		return true
+// begins reports whether a text begins with the word in any case.
+func (wd *word) begins(s string) bool {
+	if wd.ascii {
+		return hasPrefixFold(s, wd.text)
 	}
 	rest := s
-	for range prefix {
+	for range wd.text {
 		if rest == "" {
 			return false
 		}
 		_, n := decodeRune(rest)
 		rest = rest[n:]
 	}
-	return strings.EqualFold(s[:len(s)-len(rest)], prefix)
+	return strings.EqualFold(s[:len(s)-len(rest)], wd.text)
+}
+
+// hasPrefixFold reports whether s begins with a prefix of ASCII in any case.
+func hasPrefixFold(s, prefix string) bool {
+	if len(s) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		if lower(s[i]) != prefix[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // assigned reports whether a colon or equals sign follows in the same word, and how far it read.
