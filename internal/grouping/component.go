@@ -133,8 +133,8 @@ func sameTree(a, b *node) bool {
 
 // arena hands out nodes that live until reset. Their addresses stay valid as it grows.
 type arena struct {
-	blocks [][]node
-	block  int // index of the block in use
+	blocks []*[arenaBlock]node
+	used   int // nodes handed out; the others are zero
 }
 
 const (
@@ -143,27 +143,27 @@ const (
 )
 
 func (a *arena) node(k kind) *node {
-	if a.block < len(a.blocks) && len(a.blocks[a.block]) == arenaBlock {
-		a.block++
+	block := a.used / arenaBlock
+	if block == len(a.blocks) {
+		a.blocks = append(a.blocks, new([arenaBlock]node))
 	}
-	if a.block == len(a.blocks) {
-		a.blocks = append(a.blocks, make([]node, 0, arenaBlock))
-	}
-	b := append(a.blocks[a.block], node{kind: k})
-	a.blocks[a.block] = b
-	return &b[len(b)-1]
+	n := &a.blocks[block][a.used%arenaBlock]
+	n.kind = k
+	a.used++
+	return n
 }
 
 // reset forgets all nodes, their texts included.
 func (a *arena) reset() {
 	if len(a.blocks) > arenaKeep {
-		a.blocks = a.blocks[:arenaKeep:arenaKeep]
+		a.used = min(a.used, arenaKeep*arenaBlock)
+		clear(a.blocks[arenaKeep:])
+		a.blocks = a.blocks[:arenaKeep]
 	}
-	for i, b := range a.blocks {
-		clear(b)
-		a.blocks[i] = b[:0]
+	for i := 0; i*arenaBlock < a.used; i++ {
+		clear(a.blocks[i][:min(arenaBlock, a.used-i*arenaBlock)])
 	}
-	a.block = 0
+	a.used = 0
 }
 
 // value builds a component whose only value is text.

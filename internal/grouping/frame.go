@@ -96,6 +96,10 @@ func (r *run) contextLine(f *event.Frame, fam family) *node {
 // foldBlanks strips the ends and makes every run of whitespace one blank. Only text with other
 // blanks inside is copied.
 func foldBlanks(s string) string {
+	s = strings.Trim(s, " ")
+	if folded(s) {
+		return s
+	}
 	start := 0
 	for n := blankAt(s, start); n > 0; n = blankAt(s, start) {
 		start += n
@@ -140,6 +144,17 @@ func foldBlanks(s string) string {
 		return string(b)
 	}
 	return s[:end]
+}
+
+// folded reports whether s, which begins with no blank, is plain text without two in a row, as most
+// lines are inside.
+func folded(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == ' ' && s[i-1] == ' ' {
+			return false
+		}
+	}
+	return true
 }
 
 // erbSuffix matches the numbers that Ruby's template compiler appends to method names.
