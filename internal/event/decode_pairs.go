@@ -87,9 +87,10 @@ func (r *reader) listedPair(most int, value func(key string) (string, bool)) {
 	}
 }
 
-// tags reads tags in either form; values that are no text are dropped and remarked.
+// tags reads tags in either form; values that are no text are dropped and remarked. There is room
+// for those that Normalize adds.
 func (r *reader) tags(name string) []Pair {
-	return r.pairList(name, maxAllTags, func(key string) (string, bool) {
+	sent := r.pairList(name, maxAllTags, func(key string) (string, bool) {
 		if r.null() {
 			return "", false
 		}
@@ -99,6 +100,10 @@ func (r *reader) tags(name string) []Pair {
 		r.invalid(key, "a string")
 		return "", false
 	})
+	if sent == nil {
+		return nil
+	}
+	return append(r.kept.pairs.room(len(sent)+mostAutoTags), sent...)
 }
 
 func (r *reader) modules(name string) []Pair {

@@ -102,13 +102,18 @@ func (s *shelf[T]) keep(list []T) []T {
 	if len(list) == 0 {
 		return nil
 	}
-	s.wanted += len(list)
-	start, end := len(s.taken), len(s.taken)+len(list)
+	return append(s.room(len(list)), list...)
+}
+
+// room returns an empty list that can grow to n entries where it is.
+func (s *shelf[T]) room(n int) []T {
+	s.wanted += n
+	start, end := len(s.taken), len(s.taken)+n
 	if end > cap(s.taken) {
-		return append(make([]T, 0, len(list)), list...)
+		return make([]T, 0, n)
 	}
-	s.taken = append(s.taken, list...)
-	return s.taken[start:end:end]
+	s.taken = s.taken[:end]
+	return s.taken[start:start:end]
 }
 
 // reset takes all lists back, and makes room for what was wanted unless it is more than most.

@@ -363,7 +363,7 @@ func (e *Event) Note(p ProcessingError) {
 
 // TextValue is text as a value.
 func TextValue(text string) Value {
-	return Value(appendString(nil, text))
+	return appendString(make(Value, 0, len(text)+len(`""`)), text)
 }
 
 // Meta is the remarks about single fields, by dotted path ("exception.values.0.value").

@@ -103,9 +103,9 @@ func (p place) path(name string) string {
 func (n *normalizer) lost(path, kind, reason, sent string) {
 	var value Value
 	if sent != "" && len(sent) <= maxOriginal {
-		value = appendString(nil, sent)
+		value = TextValue(sent)
 	}
-	data := Object{{"reason", appendString(nil, reason)}}
+	data := Object{{"reason", TextValue(reason)}}
 	n.Meta = n.Meta.add(path, Remarks{Errors: []MetaError{{kind, data}}, Value: value})
 	if len(n.Errors) < maxErrors {
 		n.Errors = append(n.Errors, ProcessingError{Type: kind, Name: path, Value: value})

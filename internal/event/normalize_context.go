@@ -41,7 +41,7 @@ func (o Object) withText(name, text string) Object {
 	if says(o.Get(name), text) {
 		return o
 	}
-	return o.with(name, appendString(nil, text))
+	return o.with(name, TextValue(text))
 }
 
 // says reports whether a value is a string of this text.
@@ -77,8 +77,10 @@ func (n *normalizer) traceContext(name string, o Object) Object {
 		return nil
 	}
 	for _, member := range [...]string{"trace_id", "span_id", "parent_span_id"} {
-		if id := o.text(member); id != "" {
-			o = o.withText(member, lowerID(id))
+		if v := o.Get(member); !isLowerID(v) {
+			if id, _ := textOf(v); id != "" {
+				o = o.withText(member, lowerID(id))
+			}
 		}
 	}
 	sent := o.Get("status")
@@ -98,6 +100,16 @@ func lowerID(id string) string {
 		id = strings.ReplaceAll(id, "-", "")
 	}
 	return strings.ToLower(id)
+}
+
+// isLowerID reports whether a value is an id that lowerID leaves as it is.
+func isLowerID(v Value) bool {
+	for _, c := range v {
+		if (c < 'a' || c > 'f') && !digit(c) && c != '"' {
+			return false
+		}
+	}
+	return true
 }
 
 // spanStatuses are the outcomes of an operation, by the number that gRPC gives them.

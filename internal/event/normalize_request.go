@@ -187,7 +187,7 @@ func formBody(text string) Value {
 	}
 	members := make([]Member, len(pairs))
 	for i, p := range pairs {
-		members[i] = Member{p.Key, appendString(nil, p.Value)}
+		members[i] = Member{p.Key, TextValue(p.Value)}
 	}
 	return append(appendMembers([]byte{'{'}, lastOfEach(members)), '}')
 }

@@ -113,10 +113,13 @@ func validTagKey(s string) bool {
 	return true
 }
 
+// mostAutoTags is how many tags the server adds to nearly every event at most.
+const mostAutoTags = 24
+
 // addAutoTags puts the automatic tags behind those of the client. A value that the client set stays,
 // unless it repeats an attribute of the event or only the server can know it.
 func (n *normalizer) addAutoTags() {
-	var buf [24]Pair
+	var buf [mostAutoTags]Pair
 	auto := n.appendAutoTags(buf[:0])
 	kept := n.Tags[:0]
 	for _, t := range n.Tags {
@@ -136,7 +139,7 @@ func (n *normalizer) addAutoTags() {
 // AutoTags are the tags that the server derives from the rest of the event: level, environment,
 // release, user, os, browser and the like. Normalize adds them to Tags.
 // Rule: getsentry/sentry src/sentry/event_manager.py and src/sentry/interfaces (iter_tags)
-func (e *Event) AutoTags() []Pair { return e.appendAutoTags(make([]Pair, 0, 24)) }
+func (e *Event) AutoTags() []Pair { return e.appendAutoTags(make([]Pair, 0, mostAutoTags)) }
 
 func (e *Event) appendAutoTags(dst []Pair) []Pair {
 	dst = autoTag(dst, "level", e.Level.String())

@@ -66,8 +66,8 @@ func shifted(t time.Time, by time.Duration) time.Time {
 
 func (n *normalizer) clockError(kind string, sdk time.Time) {
 	data := Object{
-		{"sdk_time", appendString(nil, sdk.UTC().Format(time.RFC3339Nano))},
-		{"server_time", appendString(nil, n.ReceivedAt.Format(time.RFC3339Nano))},
+		{"sdk_time", TextValue(sdk.UTC().Format(time.RFC3339Nano))},
+		{"server_time", TextValue(n.ReceivedAt.Format(time.RFC3339Nano))},
 	}
 	n.Meta = n.Meta.add("timestamp", Remarks{Errors: []MetaError{{kind, data}}})
 	if len(n.Errors) < maxErrors {

@@ -49,7 +49,7 @@ func (n *normalizer) remoteAddress(mode, client string) {
 		n.Request.Env = n.Request.Env.without("REMOTE_ADDR")
 		return
 	}
-	n.Request.Env = n.Request.Env.with("REMOTE_ADDR", appendString(nil, client))
+	n.Request.Env = n.Request.Env.with("REMOTE_ADDR", TextValue(client))
 }
 
 // legacyIP is the rule for clients that do not say what they want.
@@ -85,7 +85,7 @@ func (n *normalizer) geo() {
 		{"country_code", g.CountryCode}, {"city", g.City}, {"subdivision", g.Subdivision}, {"region", g.Region},
 	} {
 		if m.text != "" {
-			n.User.Geo = append(n.User.Geo, Member{m.name, appendString(nil, m.text)})
+			n.User.Geo = append(n.User.Geo, Member{m.name, TextValue(m.text)})
 		}
 	}
 }

@@ -149,10 +149,22 @@ func (p *properties) user(u *User) {
 	}
 }
 
-// contextKeys are contexts' members that the language calls by another name.
-var contextKeys = map[string]string{
-	"trace.trace_id": "trace", "response.status_code": "http.status_code", "device.model_id": "device.model_id", "app.in_foreground": "app.in_foreground",
-}
+// contextKeys are the names by which the language calls contexts' members, by theirs: those with
+// another name, and those that most events have, so that their names need no memory.
+var contextKeys = func() map[string]string {
+	keys := map[string]string{"trace.trace_id": "trace", "response.status_code": "http.status_code"}
+	for context, members := range map[string]string{
+		"app": "app_build app_identifier app_name app_start_time app_version build_type in_foreground", "browser": "browser name version",
+		"client_os": "name os version", "cloud_resource": "cloud.platform cloud.provider cloud.region", "culture": "calendar locale timezone",
+		"device": "arch brand cpu_description family locale low_memory manufacturer memory_size model model_id name orientation processor_count simulator storage_size timezone",
+		"os":     "build kernel_version name os rooted version", "runtime": "build name raw_description runtime version",
+	} {
+		for member := range strings.FieldsSeq(members) {
+			keys[context+"."+member] = context + "." + member
+		}
+	}
+	return keys
+}()
 
 func (p *properties) context(c *Context) {
 	switch c.Name {
@@ -168,17 +180,22 @@ func (p *properties) context(c *Context) {
 		p.flags(c.Data.Get("values"))
 		return
 	}
+	var room [maxPropertyKeyBytes]byte
+	prefix := append(append(room[:0], strings.ToLower(c.Name)...), '.')
 	for _, m := range c.Data[:min(len(c.Data), maxContextMembers)] {
 		if m.Name == "type" || volatile[m.Name] || strings.ContainsAny(m.Name, " \n") {
 			continue
 		}
-		key := strings.ToLower(c.Name) + "." + m.Name
-		if other, ok := contextKeys[key]; ok {
-			key = other
+		text, ok := scalar(m.Value)
+		if !ok {
+			continue
 		}
-		if text, ok := scalar(m.Value); ok {
-			p.add(key, text)
+		name := append(prefix, m.Name...)
+		key, known := contextKeys[string(name)]
+		if !known {
+			key = string(name)
 		}
+		p.add(key, text)
 	}
 }
 

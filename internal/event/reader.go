@@ -200,7 +200,7 @@ func (r *reader) reject(name, kind, reason string, sent Value) {
 		return // a document that is wrong so often needs no further proof
 	}
 	path := r.pathTo(name)
-	data := Object{{Name: "reason", Value: appendString(nil, reason)}}
+	data := Object{{Name: "reason", Value: TextValue(reason)}}
 	r.meta = r.meta.add(path, Remarks{Errors: []MetaError{{Kind: kind, Data: data}}, Value: sent})
 	if len(r.errs) < maxErrors {
 		r.errs = append(r.errs, ProcessingError{Type: kind, Name: path, Value: sent})

@@ -44,14 +44,14 @@ func (n *normalizer) trim() {
 	for i := range n.Exceptions {
 		n.trimException(&n.Exceptions[i], i)
 	}
-	n.trimStack(n.Stacktrace, "", -1, "stacktrace")
+	n.trimStack(n.Stacktrace, "", -1, "stacktrace.frames")
 	for i := range n.Threads {
 		t := &n.Threads[i]
 		p := place{"threads.values", i, "", -1}
 		n.cut(&t.ID, limitKey, p, "id")
 		n.cut(&t.Name, limitSymbol, p, "name")
-		n.trimStack(t.Stacktrace, "threads.values", i, "stacktrace")
-		n.trimStack(t.RawStacktrace, "threads.values", i, "raw_stacktrace")
+		n.trimStack(t.Stacktrace, "threads.values", i, "stacktrace.frames")
+		n.trimStack(t.RawStacktrace, "threads.values", i, "raw_stacktrace.frames")
 	}
 	for i := range n.Breadcrumbs {
 		n.trimBreadcrumb(&n.Breadcrumbs[i], i)
@@ -93,20 +93,19 @@ func (n *normalizer) trimException(x *Exception, i int) {
 		n.cut(&m.HelpLink, limitPath, p, "help_link")
 		n.fit(&m.Data, bagContext, p, "data")
 	}
-	n.trimStack(x.Stacktrace, "exception.values", i, "stacktrace")
-	n.trimStack(x.RawStacktrace, "exception.values", i, "raw_stacktrace")
+	n.trimStack(x.Stacktrace, "exception.values", i, "stacktrace.frames")
+	n.trimStack(x.RawStacktrace, "exception.values", i, "raw_stacktrace.frames")
 }
 
-func (n *normalizer) trimStack(s *Stacktrace, list string, i int, name string) {
+func (n *normalizer) trimStack(s *Stacktrace, list string, i int, frames string) {
 	if s == nil {
 		return
 	}
-	name += ".frames"
 	for j := range s.Frames {
 		f := &s.Frames[j]
-		p := place{list, i, name, j}
+		p := place{list, i, frames, j}
 		if list == "" {
-			p = place{name, j, "", -1}
+			p = place{frames, j, "", -1}
 		}
 		n.cut(&f.Function, limitFunction, p, "function")
 		n.cut(&f.RawFunction, limitFunction, p, "raw_function")

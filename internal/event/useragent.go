@@ -71,9 +71,9 @@ func nameVersion(name, version string) Object {
 	if name == "" || name == "Other" {
 		return nil
 	}
-	o := Object{{"name", appendString(nil, name)}}
+	o := Object{{"name", TextValue(name)}}
 	if version != "" {
-		o = append(o, Member{"version", appendString(nil, version)})
+		o = append(o, Member{"version", TextValue(version)})
 	}
 	return o
 }
@@ -111,12 +111,12 @@ func deviceContext(d *uaparser.Device) Object {
 	if d == nil || d.Family == "" || d.Family == "Other" {
 		return nil
 	}
-	o := Object{{"family", appendString(nil, d.Family)}}
+	o := Object{{"family", TextValue(d.Family)}}
 	if d.Brand != "" {
-		o = append(o, Member{"brand", appendString(nil, d.Brand)})
+		o = append(o, Member{"brand", TextValue(d.Brand)})
 	}
 	if d.Model != "" {
-		o = append(o, Member{"model", appendString(nil, d.Model)})
+		o = append(o, Member{"model", TextValue(d.Model)})
 	}
 	return o
 }
@@ -129,7 +129,7 @@ func readHints(q *Request) hints {
 	h.browser = nameVersion(brand(q.Header("Sec-CH-UA")))
 	h.os = nameVersion(unquoted(q.Header("Sec-CH-UA-Platform")), unquoted(q.Header("Sec-CH-UA-Platform-Version")))
 	if model := unquoted(q.Header("Sec-CH-UA-Model")); model != "" {
-		h.device = Object{{"model", appendString(nil, model)}}
+		h.device = Object{{"model", TextValue(model)}}
 	}
 	return h
 }
