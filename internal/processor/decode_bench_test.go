@@ -21,22 +21,6 @@ import (
 func web(n int) event.Raw {
 	rnd := rand.New(rand.NewPCG(uint64(n), 11))
 	kind := n % 100
-	line := func(i int) string {
-		if i%4 == 0 {
-			return fmt.Sprintf("        for order_%d in basket_%d.select_related(%q):", i, kind%7, "order")
-		}
-		return fmt.Sprintf("        order_%d = self.basket_%d.resolve(customer, timeout=%d)", i, kind%7, i)
-	}
-	frames := make([]any, 30)
-	for i := range frames {
-		frame := map[string]any{"filename": fmt.Sprintf("django/core/handlers/layer%d.py", i), "function": fmt.Sprintf("resolve_basket_%d_%d", kind, i),
-			"lineno": 10 + 7*i, "in_app": i >= 25, "context_line": line(i)}
-		if i >= 25 {
-			frame["filename"], frame["module"] = fmt.Sprintf("shop/basket/layer%d.py", i), fmt.Sprintf("shop.basket.layer%d", i)
-			frame["pre_context"], frame["post_context"] = []string{line(i + 1)}, []string{line(i + 2)}
-		}
-		frames[i] = frame
-	}
 	at := started.Add(time.Duration(n) * time.Millisecond)
 	crumbs := make([]any, 50)
 	for i := range crumbs {
@@ -53,7 +37,7 @@ func web(n int) event.Raw {
 			"packages": []any{map[string]any{"name": "pypi:sentry-sdk", "version": "2.18.0"}}},
 		"exception": map[string]any{"values": []any{map[string]any{"type": fmt.Sprintf("BasketError%d", kind), "module": "shop.errors",
 			"value":     fmt.Sprintf("cannot load basket %08x: upstream gateway returned %d", rnd.Uint32(), 500+rnd.IntN(5)),
-			"mechanism": map[string]any{"type": "django", "handled": false}, "stacktrace": map[string]any{"frames": frames}}}},
+			"mechanism": map[string]any{"type": "django", "handled": false}, "stacktrace": map[string]any{"frames": webFrames(kind)}}}},
 		"breadcrumbs": map[string]any{"values": crumbs},
 		"tags":        map[string]any{"quota": "invoice", "tenant": fmt.Sprintf("t%d", rnd.IntN(40)), "region": "eu", "shard": "bucket", "channel": "outbox"},
 		"user":        map[string]any{"id": fmt.Sprintf("%08d", rnd.IntN(500)), "email": fmt.Sprintf("%08d@example.test", rnd.IntN(500)), "ip_address": "203.0.113.7"},
@@ -73,6 +57,26 @@ func web(n int) event.Raw {
 	r.ReceivedAt = at
 	binary.BigEndian.PutUint64(r.ID[8:], uint64(n))
 	return r
+}
+
+func webFrames(kind int) []any {
+	line := func(i int) string {
+		if i%4 == 0 {
+			return fmt.Sprintf("        for order_%d in basket_%d.select_related(%q):", i, kind%7, "order")
+		}
+		return fmt.Sprintf("        order_%d = self.basket_%d.resolve(customer, timeout=%d)", i, kind%7, i)
+	}
+	frames := make([]any, 30)
+	for i := range frames {
+		frame := map[string]any{"filename": fmt.Sprintf("django/core/handlers/layer%d.py", i), "function": fmt.Sprintf("resolve_basket_%d_%d", kind, i),
+			"lineno": 10 + 7*i, "in_app": i >= 25, "context_line": line(i)}
+		if i >= 25 {
+			frame["filename"], frame["module"] = fmt.Sprintf("shop/basket/layer%d.py", i), fmt.Sprintf("shop.basket.layer%d", i)
+			frame["pre_context"], frame["post_context"] = []string{line(i + 1)}, []string{line(i + 2)}
+		}
+		frames[i] = frame
+	}
+	return frames
 }
 
 // delivered is a payload as ingest hands it on.

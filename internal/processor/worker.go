@@ -20,7 +20,7 @@ var idle = sync.Pool{New: func() any { return new(worker) }}
 // What a worker keeps for the next batch at most.
 const (
 	maxPayloadBytes = 8 << 20
-	maxPairs        = 64 << 10
+	maxPairs        = 128 << 10
 )
 
 // newWorker returns one with room for payloads of so many bytes.
