@@ -264,6 +264,20 @@ func (u *User) Key() string {
 	return ""
 }
 
+// Names are what is known of the user, by kind: id, username, email, ip. The first is that of Key.
+func (u *User) Names() []Pair {
+	if u == nil {
+		return nil
+	}
+	names := make([]Pair, 0, 4)
+	for _, n := range [...]Pair{{"id", u.ID}, {"username", u.Username}, {"email", u.Email}, {"ip", u.IPAddress}} {
+		if n.Value != "" {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
 // Request is the HTTP request that was being handled.
 type Request struct {
 	URL                 string

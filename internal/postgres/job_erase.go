@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/job"
 )
 
@@ -71,9 +72,11 @@ func (w *jobWork) eraseSome(ctx context.Context) error {
 		return err
 	}
 	var found []storedPlace
+	var names userNames
 	for i, p := range payloads {
 		if places[i].UserKey == w.Args.User || len(p) > 0 && wanted(p) {
 			found = append(found, places[i])
+			names.add(places[i].UserKey, p)
 		}
 	}
 	w.Done += int64(len(places) - len(found)) // purge counts the others
@@ -81,11 +84,47 @@ func (w *jobWork) eraseSome(ctx context.Context) error {
 	if len(found) == 0 {
 		return w.commit(ctx, nil)
 	}
-	if err = w.purge(ctx, found, true); err != nil {
+	if err = w.eraseNames(ctx, &names); err == nil { // as long as the events tell them
+		err = w.purge(ctx, found, true)
+	}
+	if err != nil {
 		w.state = before
 		w.Done -= int64(len(places) - len(found))
 	}
 	return err
+}
+
+// userNames are what events call their user: values of tags, and properties.
+type userNames struct {
+	tags         []string
+	keys, values []string
+}
+
+func (n *userNames) add(tag string, payload []byte) {
+	if tag != "" && !slices.Contains(n.tags, tag) {
+		n.tags = append(n.tags, tag)
+	}
+	ev, err := event.Decode(payload)
+	if err != nil {
+		return
+	}
+	rec := Record{Properties: ev.User.Names()}
+	rec.Sanitize()
+	for _, p := range rec.Properties {
+		n.keys, n.values = append(n.keys, "user."+p.Key), append(n.values, p.Value)
+	}
+}
+
+const sqlEraseNames = `
+	with gone as (
+		delete from issue_properties where project_id = @project and (key, value) in (select distinct * from unnest(@keys::text[], @values::text[])))
+	delete from issue_tags where project_id = @project and key = 'user' and value = any(@tags::text[])`
+
+// eraseNames removes what searches could find the user by. Others with the same address are found
+// by it again once they are seen anew.
+func (w *jobWork) eraseNames(ctx context.Context, n *userNames) error {
+	_, err := w.st.db.Exec(ctx, sqlEraseNames, pgx.StrictNamedArgs{"project": w.Project, "keys": n.keys, "values": n.values, "tags": n.tags})
+	return translate(err, "erase the names of a user of project %d", w.Project)
 }
 
 const (

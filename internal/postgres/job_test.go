@@ -342,9 +342,20 @@ func TestOneUserIsExportedAndErased(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := rand.New(rand.NewPCG(9, 9))
-	w.record(varied(300, "mixed", r)...)
+	records := varied(300, "mixed", r)
+	for i := range records {
+		ev, err := event.Decode(records[i].Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records[i].Properties = ev.Properties()
+		records[i].Tags = append(records[i].Tags, event.Pair{Key: "user", Value: records[i].UserKey})
+	}
+	w.record(records...)
 	w.fold()
 	theirs := w.int("select count(*) from events where user_key = 'id:7'")
+	w.want(1, "select count(*) from issue_properties where value = 'mail7@example.org'")
+	w.want(1, "select count(*) from issue_tags where key = 'user' and value = 'id:7'")
 	store := blobs{}
 	j, err := w.st.StartJob(t.Context(), 1, job.Export, job.Args{User: "email:mail7@example.org"}, 0)
 	if err != nil {
@@ -376,6 +387,9 @@ func TestOneUserIsExportedAndErased(t *testing.T) {
 	w.want(0, "select count(*) from events where user_key = 'id:7'")
 	w.want(300-theirs, "select count(*) from events")
 	w.want(300, "select times_seen from issues") // what was counted stays
+	w.want(0, "select count(*) from issue_properties where value = 'mail7@example.org'")
+	w.want(0, "select count(*) from issue_tags where key = 'user' and value = 'id:7'")
+	w.want(1, "select count(*) from issue_properties where value = 'mail6@example.org'")
 	for _, data := range w.payloads() {
 		if bytes.Contains(data, []byte("mail7@")) {
 			t.Fatal("a block still has the user's address")
