@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -48,13 +49,15 @@ func TestAServerThatIsKilledLosesNothing(t *testing.T) {
 	w.exec("insert into projects (id, organization_id, slug, name) values (1, 1, 'shop', 'Shop')")
 
 	const batches, size = 90, 5
+	var kills sync.WaitGroup
 	for i := range batches {
 		if i%30 == 15 {
-			go kill(t, dir)
+			kills.Go(func() { kill(t, dir) })
 		}
 		records := samples(size, fmt.Sprint("killed ", i%3))
 		recordUntilDone(t, w.st, records)
 	}
+	kills.Wait()
 	foldUntilDone(t, w.st)
 	w.want(batches*size, "select count(*) from events")
 	w.want(batches*size, "select sum(times_seen) from issues")
@@ -63,19 +66,25 @@ func TestAServerThatIsKilledLosesNothing(t *testing.T) {
 	w.want(3, "select count(*) from alert_outbox")
 }
 
-// kill ends the server's first process without warning.
+// kill ends the server's first process without warning; one that is starting again may not have
+// written its number yet.
 func kill(t *testing.T, dir string) {
-	var pid int
-	b, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
-	if err == nil {
-		_, err = fmt.Sscan(string(b), &pid)
+	var err error
+	for range 1000 {
+		var pid int
+		var b []byte
+		if b, err = os.ReadFile(filepath.Join(dir, "data", "postmaster.pid")); err == nil {
+			_, err = fmt.Sscan(string(b), &pid)
+		}
+		if err == nil {
+			err = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	if err == nil {
-		err = syscall.Kill(pid, syscall.SIGKILL)
-	}
-	if err != nil {
-		t.Errorf("kill the server: %v", err)
-	}
+	t.Errorf("kill the server: %v", err)
 }
 
 // recordUntilDone tries again, for 30 seconds, while the database is unavailable.
