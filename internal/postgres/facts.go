@@ -185,13 +185,18 @@ func (f *facts) append(dst []byte) []byte {
 		w.text(k)
 		w.ints(s.n, s.first, s.last-s.first)
 	}
-	head := binary.AppendUvarint(nil, uint64(len(w.texts)))
-	return codec().enc.EncodeAll(append(append(head, w.table...), w.body...), append(dst, factsVersion))
+	return w.frame(dst)
 }
 
 type factsWriter struct {
 	texts       map[string]uint64
 	table, body []byte
+}
+
+// frame appends the stored form of what was written.
+func (w *factsWriter) frame(dst []byte) []byte {
+	head := binary.AppendUvarint(nil, uint64(len(w.texts)))
+	return codec().enc.EncodeAll(append(append(head, w.table...), w.body...), append(dst, factsVersion))
 }
 
 func (w *factsWriter) count(n int) { w.body = binary.AppendUvarint(w.body, uint64(n)) }
@@ -216,16 +221,9 @@ var errFacts = errors.New("pending facts are damaged")
 
 // readFacts reads the stored form.
 func readFacts(b []byte) (*facts, error) {
-	if len(b) < 2 || b[0] != factsVersion {
-		return nil, errFacts
-	}
-	raw, err := codec().dec.DecodeAll(b[1:], nil)
-	if err != nil || len(raw) > factsMaxBytes {
-		return nil, errFacts
-	}
-	r := factsReader{b: raw}
-	for range r.count() {
-		r.texts = append(r.texts, r.bytes())
+	r, err := newFactsReader(b)
+	if err != nil {
+		return nil, err
 	}
 	f := newFacts()
 	for range r.count() {
@@ -259,8 +257,8 @@ func readFacts(b []byte) (*facts, error) {
 		k := r.text()
 		f.names[k] = f.names[k].add(r.span())
 	}
-	if r.bad || len(r.b) > 0 {
-		return nil, errFacts
+	if err := r.end(); err != nil {
+		return nil, err
 	}
 	return f, nil
 }
@@ -270,6 +268,30 @@ type factsReader struct {
 	b     []byte
 	texts []string
 	bad   bool
+}
+
+// newFactsReader opens the frame and reads its texts.
+func newFactsReader(b []byte) (*factsReader, error) {
+	if len(b) < 2 || b[0] != factsVersion {
+		return nil, errFacts
+	}
+	raw, err := codec().dec.DecodeAll(b[1:], nil)
+	if err != nil || len(raw) > factsMaxBytes {
+		return nil, errFacts
+	}
+	r := &factsReader{b: raw}
+	for range r.count() {
+		r.texts = append(r.texts, r.bytes())
+	}
+	return r, nil
+}
+
+// end is an error when something could not be read, or is left.
+func (r *factsReader) end() error {
+	if r.bad || len(r.b) > 0 {
+		return errFacts
+	}
+	return nil
 }
 
 func (r *factsReader) fail() { r.b, r.bad = nil, true }

@@ -25,7 +25,7 @@ type Folded struct {
 }
 
 const sqlPendingFacts = `
-	select project_id, id, data from pending_facts
+	select project_id, id, data, properties from pending_facts
 	order by project_id, id limit @limit for update skip locked`
 
 const sqlFoldedFacts = `
@@ -49,8 +49,8 @@ func (st *Store) FoldFacts(ctx context.Context) (Folded, error) {
 }
 
 type pendingFacts struct {
-	ProjectID, ID int64
-	Data          []byte
+	ProjectID, ID    int64
+	Data, Properties []byte
 }
 
 func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
@@ -59,7 +59,7 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 	if err != nil || len(pending) == 0 {
 		return done, err
 	}
-	byProject := make(map[int64]*facts)
+	byProject, properties := make(map[int64]*facts), make(map[int64][]issueTag)
 	var projects, ids []int64
 	entries := 0
 	for _, p := range pending {
@@ -71,6 +71,14 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 		if err != nil {
 			done.Damaged++
 			continue
+		}
+		if p.Properties != nil {
+			list, err := readProperties(p.Properties)
+			if err != nil {
+				done.Damaged++
+			}
+			properties[p.ProjectID] = append(properties[p.ProjectID], list...)
+			entries += len(list)
 		}
 		entries += len(f.tags)
 		for _, h := range f.hashes {
@@ -91,6 +99,8 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 	for _, project := range slices.Sorted(maps.Keys(byProject)) {
 		spreads[project] = newSpreads()
 		byProject[project].queue(b, project, spreads[project])
+		queueProperties(b, project, properties[project])
+		queueTexts(b, project, byProject[project])
 		if tags, asks := asked[project]; asks {
 			if err := byProject[project].tell(b, project, tags); err != nil {
 				return done, err

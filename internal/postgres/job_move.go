@@ -59,7 +59,7 @@ func (w *jobWork) move(ctx context.Context, tx pgx.Tx, moves []transfer) error {
 	var times []time.Time
 	var ids []pgtype.UUID
 	var issues, hashes []int64
-	var named propertyColumns
+	var named []issueTag
 	for _, m := range moves {
 		times, ids = append(times, m.place.ReceivedAt), append(ids, m.place.Event)
 		issues, hashes = append(issues, m.to), append(hashes, m.hash)
@@ -72,29 +72,16 @@ func (w *jobWork) move(ctx context.Context, tx pgx.Tx, moves []transfer) error {
 		}
 		rec.Sanitize()
 		f.carry(m.place.Issue, m.to, &rec)
-		named.add(w.Project, m.to, rec.Properties)
+		for _, p := range rec.Properties {
+			named = append(named, issueTag{m.to, p.Key, p.Value})
+		}
 	}
 	b := &pgx.Batch{}
 	b.Queue(sqlPutEvents, pgx.StrictNamedArgs{"project": w.Project, "times": times, "ids": ids, "issues": issues, "hashes": hashes,
 		"first": slices.MinFunc(times, time.Time.Compare), "last": slices.MaxFunc(times, time.Time.Compare)})
-	if len(named.keys) > 0 {
-		b.Queue(sqlInsertProperties, pgx.StrictNamedArgs{"projects": named.projects, "issues": named.issues, "keys": named.keys, "values": named.values})
-	}
+	queueProperties(b, w.Project, named)
 	f.queue(b, w.Project, nil)
 	return tx.SendBatch(ctx, b).Close()
-}
-
-// propertyColumns are the arrays of sqlInsertProperties.
-type propertyColumns struct {
-	projects, issues []int64
-	keys, values     []string
-}
-
-func (c *propertyColumns) add(project, issue int64, list []event.Pair) {
-	for _, p := range list {
-		c.projects, c.issues = append(c.projects, project), append(c.issues, issue)
-		c.keys, c.values = append(c.keys, p.Key), append(c.values, p.Value)
-	}
 }
 
 // carry counts one event out of an issue and into another.

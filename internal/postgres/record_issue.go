@@ -24,7 +24,6 @@ type sighted struct {
 	issueRow
 	isNew   bool
 	state   issue.State
-	indexed [2]string // title and culprit that free text finds it by
 	records []*Record // in order of receipt
 	names   projectNames
 	owners  []string // whom ownership rules name
@@ -71,7 +70,7 @@ func (r *recording) collectIssues(rows pgx.Rows) error {
 		ref := issueRef{row.Project, row.ID}
 		s := r.issues[ref]
 		if s == nil {
-			s = &sighted{issueRow: row, indexed: [2]string{row.Title, row.Culprit}}
+			s = &sighted{issueRow: row}
 			s.state = issue.State{Status: row.Status, Substatus: row.Substatus, Resolution: row.Resolution, Snooze: row.Snooze,
 				Priority: row.Priority, Initial: row.Initial, Locked: row.Locked, Assignee: row.Assignee, FirstSeen: row.FirstSeen, TimesSeen: row.TimesSeen, UserCount: row.UserCount}
 			if row.StatusAt != nil {

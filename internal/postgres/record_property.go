@@ -66,7 +66,7 @@ func (m *propertyMemory) fresh(issues map[issueRef]*sighted) []property {
 	return list
 }
 
-// stored remembers what was committed.
+// stored remembers what was committed, be it folded or not.
 func (m *propertyMemory) stored(list []property) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -77,24 +77,63 @@ func (m *propertyMemory) stored(list []property) {
 	}
 }
 
-const sqlInsertProperties = `
+// propertiesOf is the stored form of a project's share of an ordered list; nil when it has none.
+func propertiesOf(project int64, list []property) []byte {
+	from, _ := slices.BinarySearchFunc(list, project, func(p property, project int64) int { return cmp.Compare(p.project, project) })
+	until, _ := slices.BinarySearchFunc(list, project+1, func(p property, project int64) int { return cmp.Compare(p.project, project) })
+	if from == until {
+		return nil
+	}
+	return appendProperties(nil, list[from:until])
+}
+
+// appendProperties appends the stored form of properties of one project: a zstd frame like that of
+// facts, of the texts and of the number and entries of issue, key and value.
+func appendProperties(dst []byte, list []property) []byte {
+	w := factsWriter{texts: make(map[string]uint64)}
+	w.count(len(list))
+	for i := range list {
+		w.ints(list[i].id)
+		w.text(list[i].Key)
+		w.text(list[i].Value)
+	}
+	return w.frame(dst)
+}
+
+// readProperties reads the stored form.
+func readProperties(b []byte) ([]issueTag, error) {
+	r, err := newFactsReader(b)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]issueTag, r.count())
+	for i := range list {
+		list[i] = issueTag{r.int(), r.text(), r.text()}
+	}
+	return list, r.end()
+}
+
+const sqlFoldProperties = `
 	insert into issue_properties (project_id, issue_id, key, value)
-	select * from unnest(@projects::bigint[], @issues::bigint[], @keys::text[], @values::text[])
+	select @project::bigint, d.* from unnest(@issues::bigint[], @keys::text[], @values::text[]) as d
 	on conflict do nothing`
 
-// queueProperties stores what searches can name of the new events, each value once, in order of
-// their keys.
-func (r *recording) queueProperties(b *pgx.Batch) {
-	r.properties = r.memory.fresh(r.issues)
-	n := len(r.properties)
-	if n == 0 {
+// queueProperties stores what searches can name of the events of a project's issues, each value
+// once, in the order of the index that holds them.
+func queueProperties(b *pgx.Batch, project int64, list []issueTag) {
+	if len(list) == 0 {
 		return
 	}
-	projects, issues, keys, values := make([]int64, n), make([]int64, n), make([]string, n), make([]string, n)
-	for i, p := range r.properties {
-		projects[i], issues[i], keys[i], values[i] = p.project, p.id, p.Key, p.Value
+	slices.SortFunc(list, func(a, b issueTag) int {
+		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value), cmp.Compare(a.issue, b.issue))
+	})
+	list = slices.Compact(list)
+	n := len(list)
+	issues, keys, values := make([]int64, n), make([]string, n), make([]string, n)
+	for i, p := range list {
+		issues[i], keys[i], values[i] = p.issue, p.key, p.value
 	}
-	b.Queue(sqlInsertProperties, pgx.StrictNamedArgs{"projects": projects, "issues": issues, "keys": keys, "values": values})
+	b.Queue(sqlFoldProperties, pgx.StrictNamedArgs{"project": project, "issues": issues, "keys": keys, "values": values})
 }
 
 func compareProperties(a, b property) int {

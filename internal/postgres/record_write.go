@@ -23,12 +23,12 @@ func (r *recording) write(ctx context.Context, tx pgx.Tx) error {
 	}
 	r.queueBlocks(b)
 	r.queueEvents(b)
-	r.queueProperties(b)
 	if err := r.queueHistory(b); err != nil {
 		return err
 	}
+	r.properties = r.memory.fresh(r.issues)
 	for _, p := range slices.Sorted(maps.Keys(r.facts)) {
-		b.Queue(sqlInsertFacts, pgx.StrictNamedArgs{"project": p, "id": NewID(), "data": r.facts[p].append(nil)})
+		b.Queue(sqlInsertFacts, pgx.StrictNamedArgs{"project": p, "id": NewID(), "data": r.facts[p].append(nil), "properties": propertiesOf(p, r.properties)})
 		b.Queue(sqlFirstEvent, pgx.StrictNamedArgs{"project": p, "at": r.now})
 	}
 	queueOutcomes(b, r.tally)
@@ -113,7 +113,7 @@ func optionalJSON[T any](v *T) (*string, error) {
 // queueIssues inserts the new issues and updates the others once each, in order of their keys.
 func (r *recording) queueIssues(b *pgx.Batch) error {
 	var made, known issueColumns
-	var projects, ids []int64 // of issues whose words are new
+	var projects, ids []int64 // of issues that free text cannot find yet
 	for _, ref := range slices.SortedFunc(maps.Keys(r.issues), compareRefs) {
 		s := r.issues[ref]
 		if len(s.records) == 0 {
@@ -126,7 +126,7 @@ func (r *recording) queueIssues(b *pgx.Batch) error {
 		if err := c.add(s); err != nil {
 			return err
 		}
-		if s.isNew || s.indexed != [2]string{s.Title, s.Culprit} {
+		if s.isNew { // of others when they are folded
 			projects, ids = append(projects, s.Project), append(ids, s.ID)
 		}
 	}
@@ -167,7 +167,7 @@ const (
 			@indexes::smallint[], @levels::smallint[], @platforms::text[], @releases::text[], @environments::text[], @users::text[], @hashes::bigint[])
 			as n(project_id, received_at, event_id, issue_id, occurred_at, block_id, block_index, level, platform, release, environment, user_key, hash)`
 
-	sqlInsertFacts = `insert into pending_facts (project_id, id, data) values (@project, @id, @data)`
+	sqlInsertFacts = `insert into pending_facts (project_id, id, data, properties) values (@project, @id, @data, @properties)`
 
 	sqlFirstEvent = `update projects set first_event_at = @at where id = @project and first_event_at is null`
 )

@@ -152,6 +152,7 @@ func TestPropertiesAreStoredOnce(t *testing.T) {
 		r.Sanitize()
 		w.record(r)
 	}
+	w.fold()
 	w.want(1, "select count(*) from issue_properties where key = 'stack.function'")
 	w.want(3, "select count(*) from issue_properties where key = 'trace'")
 	w.want(1, "select count(*) from issue_properties where key = 'bad'")

@@ -17,11 +17,22 @@ const (
 	// found by them is looked at again.
 	sqlIndexTexts = `
 		insert into issue_texts as t (project_id, issue_id, search_text)
-		select i.project_id, i.id, i.search_text from issues i
-		where i.project_id = any(@projects::bigint[]) and (i.project_id, i.id) in (select * from unnest(@projects::bigint[], @ids::bigint[]))
+		select i.project_id, i.id, i.search_text from issues i left join issue_texts o on o.project_id = i.project_id and o.issue_id = i.id
+		where o.search_text is distinct from i.search_text and i.project_id = any(@projects::bigint[]) and (i.project_id, i.id) in (select * from unnest(@projects::bigint[], @ids::bigint[]))
 		order by i.project_id, i.id
-		on conflict (project_id, issue_id) do update set search_text = excluded.search_text where t.search_text <> excluded.search_text`
+		on conflict (project_id, issue_id) do update set search_text = excluded.search_text`
 )
+
+// queueTexts lets free text find the issues that facts are about by what they are called now.
+func queueTexts(b *pgx.Batch, project int64, f *facts) {
+	var ids []int64
+	for k := range f.hours {
+		ids = append(ids, k.issue)
+	}
+	if len(ids) > 0 {
+		b.Queue(sqlIndexTexts, pgx.StrictNamedArgs{"projects": slices.Repeat([]int64{project}, len(ids)), "ids": ids})
+	}
+}
 
 // indexTexts lets free text find issues of a project by the titles and culprits that they have now.
 func indexTexts(ctx context.Context, tx pgx.Tx, project int64, ids ...int64) error {
