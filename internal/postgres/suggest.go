@@ -26,7 +26,7 @@ const (
 	sqlSuggestTagValues = `
 		select value, count(*) as count from (
 			select t.value from unnest(@projects::bigint[]) as p(id) cross join lateral (
-				select value from issue_tags where project_id = p.id and key = @key order by last_seen desc limit 5000) as t limit 5000) as t
+				select value from issue_tags where project_id = p.id and key = @key order by issue_id desc limit 5000) as t limit 5000) as t
 		where value ilike @pattern group by value order by count(*) desc, value limit 10`
 	sqlSuggestReleases = `
 		select version as value, times_seen as count from releases
