@@ -193,7 +193,7 @@ func (r *recording) compress(encoders map[int64]*blockEncoder) {
 	clear(r.places)
 	open := make(map[issueRef]*block) // by project and day
 	sizes := make(map[*block]int)
-	for _, rec := range byReceipt(r.unique) {
+	for _, rec := range alike(r.unique) {
 		if r.without[rec] {
 			continue
 		}
@@ -236,6 +236,16 @@ type blockRoom struct{ raw, out []byte }
 
 // maxRoomBytes is the most that is kept for reuse.
 const maxRoomBytes = 4 << 20
+
+// alike is a copy of records with those of one group next to each other: what they have in common is
+// then near enough for the compressor to see, which makes blocks smaller, and sooner.
+func alike(records []*Record) []*Record {
+	sorted := slices.Clone(records)
+	slices.SortFunc(sorted, func(a, b *Record) int {
+		return cmp.Or(bytes.Compare(a.Hashes[0][:], b.Hashes[0][:]), a.ReceivedAt.Compare(b.ReceivedAt), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	return sorted
+}
 
 // byReceipt is a copy of records in order of receipt.
 func byReceipt(records []*Record) []*Record {
