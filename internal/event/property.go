@@ -68,7 +68,7 @@ func (p *properties) truth(key string, b *bool) {
 // Properties is what a search can name of an event beside its tags, by the names of the search
 // language: stack.function, error.mechanism, http.method, user.email, flags of features, and the
 // plain members of every context as name.member. A key may have several values. Values that differ
-// with every event are left out, the trace id aside.
+// with every event are left out, the trace id aside, and so is what the tag "user" says.
 func (e *Event) Properties() []Pair { return e.AppendProperties(make([]Pair, 0, 96)) }
 
 // AppendProperties appends what Properties returns.
@@ -138,10 +138,11 @@ func (p *properties) user(u *User) {
 	if u == nil {
 		return
 	}
-	p.add("user.id", u.ID)
-	p.add("user.email", u.Email)
-	p.add("user.username", u.Username)
-	p.add("user.ip", u.IPAddress)
+	for i, n := range u.Names() {
+		if i > 0 { // the tag "user" has the first
+			p.add("user."+n.Key, n.Value)
+		}
+	}
 	for _, name := range [...]string{"city", "country_code", "region", "subdivision"} {
 		if text := u.Geo.text(name); text != "" {
 			p.add("geo."+name, text)

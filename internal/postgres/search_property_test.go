@@ -49,7 +49,7 @@ func propertyWorld(t *testing.T) (w *world, ids map[string]int64) {
 		r.ReceivedAt = r.OccurredAt
 		if letter == "a" {
 			r.Properties, r.Unhandled, r.Release = ev.Properties(), true, ev.Release
-			r.Tags = ev.Tags
+			r.Tags = append(ev.Tags, event.Pair{Key: "user", Value: ev.User.Key()}) // as normalizing does
 		}
 		if letter == "b" {
 			r.Tags = []event.Pair{{Key: "retries", Value: "3"}, {Key: "user", Value: "id:8"}}
@@ -156,4 +156,16 @@ func TestPropertiesAreStoredOnce(t *testing.T) {
 	w.want(1, "select count(*) from issue_properties where key = 'stack.function'")
 	w.want(3, "select count(*) from issue_properties where key = 'trace'")
 	w.want(1, "select count(*) from issue_properties where key = 'bad'")
+}
+
+// TestValuesOfUsersAreSuggested: what the tag of users says stands for the property.
+func TestValuesOfUsersAreSuggested(t *testing.T) {
+	t.Parallel()
+	w, _ := propertyWorld(t)
+	for key, want := range map[string]string{"user.id": "7", "user.email": "ada@example.com", "user.username": "ada"} {
+		list, err := w.st.SuggestValues(t.Context(), []int64{1}, key, want[:1])
+		if err != nil || len(list) != 1 || list[0].Value != want {
+			t.Errorf("%s: want %q alone, got %+v, %v", key, want, list, err)
+		}
+	}
 }

@@ -28,6 +28,12 @@ const (
 			select t.value from unnest(@projects::bigint[]) as p(id) cross join lateral (
 				select value from issue_tags where project_id = p.id and key = @key order by issue_id desc limit 5000) as t limit 5000) as t
 		where value ilike @pattern group by value order by count(*) desc, value limit 10`
+	sqlSuggestUsers = `
+		select value, count(*) as count from (
+			select substr(t.value, length(@prefix::text) + 1) as value from unnest(@projects::bigint[]) as p(id) cross join lateral (
+				select value from issue_tags where project_id = p.id and key = 'user' order by issue_id desc limit 5000) as t
+			where starts_with(t.value, @prefix::text) limit 5000) as t
+		where value ilike @pattern group by value order by count(*) desc, value limit 10`
 	sqlSuggestReleases = `
 		select version as value, times_seen as count from releases
 		where project_id = any(@projects::bigint[]) and version ilike @pattern order by first_seen desc, version limit 10`
@@ -52,6 +58,12 @@ func (st *Store) SuggestValues(ctx context.Context, projects []int64, key, part 
 	list, err := st.suggest(ctx, sqlSuggestTagValues, args)
 	if err != nil || len(list) > 0 || !strings.Contains(key, ".") && key != "trace" && key != "dist" {
 		return list, err
+	}
+	if kind, ok := strings.CutPrefix(key, "user."); ok { // one of them is the user's tag
+		users := pgx.NamedArgs{"projects": projects, "prefix": kind + ":", "pattern": args["pattern"]}
+		if list, err = st.suggest(ctx, sqlSuggestUsers, users); err != nil || len(list) > 0 {
+			return list, err
+		}
 	}
 	return st.suggest(ctx, sqlSuggestProperties, args)
 }
