@@ -19,7 +19,7 @@ const root = "github.com/tocsin-dev/tocsin/"
 var (
 	words    = []string{"fault", "dsn", "envelope", "outcome", "quota", "search", "seal", "minidump", "unreal", "sourcemap", "unwind", "debugfile", "proguard"}
 	concepts = []string{"project", "account", "event", "filter", "scrub", "artifact", "grouping", "ownership", "issue", "release", "monitor", "alert", "job"}
-	adapters = []string{"bus", "postgres", "blob", "spool", "disk", "outbound", "geo", "symbolicator", "delivery/...", "embedded/..."}
+	adapters = []string{"bus", "postgres", "blob", "spool", "disk", "machine", "outbound", "geo", "symbolicator", "delivery/...", "embedded/..."}
 	plumbing = []string{"app", "httpx", "telemetry", "bindings", "symbol"}
 
 	allowed = map[string][]string{
@@ -29,9 +29,9 @@ var (
 		"job":      {"issue"},
 		"artifact": {"event", "sourcemap"}, "grouping": {"event"}, "ownership": {"event"}, "issue": {"event", "grouping", "release"}, "release": {"event"}, "monitor": {},
 		"alert": {"event", "issue", "monitor", "search"}, "alerting": join(words, concepts, []string{"postgres"}),
-		"bus": {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "outbound": {}, "geo": {"event"},
+		"bus": {}, "postgres": join(words, concepts, []string{"/migrations"}), "blob": {}, "spool": {}, "disk": {}, "machine": {}, "outbound": {}, "geo": {"event"},
 		"symbolicator": {"bus", "outbound"},
-		"delivery":     {"alert", "issue", "outbound", "seal"}, "embedded": {"bus", "disk"},
+		"delivery":     {"alert", "issue", "outbound", "seal"}, "embedded": {"bus", "disk", "machine"},
 		"bindings": join([]string{"bus", "/deploy"}, words, concepts),
 		"symbol":   join(words, concepts, adapters), "httpx": words, "telemetry": words, "app": join(words, concepts, adapters, plumbing),
 		"ingest": nil, "processor": nil, "notifier": nil, "web": nil, "operator": nil, // nil: everything but each other

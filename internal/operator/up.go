@@ -23,6 +23,7 @@ import (
 	embeddednats "github.com/tocsin-dev/tocsin/internal/embedded/nats"
 	embeddedpg "github.com/tocsin-dev/tocsin/internal/embedded/postgres"
 	"github.com/tocsin-dev/tocsin/internal/ingest"
+	"github.com/tocsin-dev/tocsin/internal/machine"
 	"github.com/tocsin-dev/tocsin/internal/notifier"
 	"github.com/tocsin-dev/tocsin/internal/postgres"
 	"github.com/tocsin-dev/tocsin/internal/processor"
@@ -235,19 +236,27 @@ func (u *Up) kits(ctx context.Context, front *app.Front, in *installation) ([]*a
 	return kits, nil
 }
 
-// memoryPerProcessor is how much the work in hand of one processor takes under full load.
-const memoryPerProcessor = 100 << 20
+// How much memory the heap may take before the collector works for each further byte, in MiB.
+const (
+	leastMemory        = 200 // what all services need under full load
+	memoryPerProcessor = 200 // more than this gains nothing measurable
+	memoryShare        = 16  // of the machine's, one part in so many, when that is less
+)
 
-// tuneMemory trades memory that is there for processor time: the collector runs half as often as
-// by default until the heap nears the limit, which is 200 MiB on two processors and grows with them.
-// GOGC and GOMEMLIMIT, when set, decide instead.
+// tuneMemory trades memory that is there for processor time: the collector runs a quarter as often
+// as by default until the heap nears the limit. GOGC and GOMEMLIMIT, when set, decide instead.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(400)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryPerProcessor * max(2, int64(runtime.GOMAXPROCS(0))))
+		debug.SetMemoryLimit(memoryLimit(machine.Memory(), runtime.GOMAXPROCS(0)) << 20)
 	}
+}
+
+// memoryLimit is for a machine with memory, in MiB as the result is.
+func memoryLimit(memory, processors int) int64 {
+	return int64(max(leastMemory, min(memory/memoryShare, memoryPerProcessor*processors)))
 }
 
 // profile starts the profile that --cpu-profile asks for; stop writes it.

@@ -1,18 +1,16 @@
 package postgres
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
-	"strings"
+
+	"github.com/tocsin-dev/tocsin/internal/machine"
 )
 
 // settings are the server's parameters, given on its command line so that a new release of ours
 // brings its own. Scratch clusters trade durability for speed.
 func settings(socketDir, walCompression string, scratch bool) []string {
-	memory := memoryMiB()
+	memory := machine.Memory()
 	list := []string{
 		"listen_addresses=", // the socket is enough, and nobody else can reach it
 		"unix_socket_directories=" + socketDir,
@@ -53,25 +51,4 @@ func settings(socketDir, walCompression string, scratch bool) []string {
 		return append(list, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 	}
 	return append(list, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
-}
-
-// memoryMiB is the memory this process may use: the machine's or the control group's, whichever
-// is less; 2048 where neither can be read.
-func memoryMiB() int {
-	total := 2048
-	if info, err := os.ReadFile("/proc/meminfo"); err == nil {
-		for line := range bytes.Lines(info) {
-			if fields := strings.Fields(string(line)); len(fields) == 3 && fields[0] == "MemTotal:" {
-				if kib, err := strconv.Atoi(fields[1]); err == nil {
-					total = kib / 1024
-				}
-			}
-		}
-	}
-	if limit, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
-		if b, err := strconv.ParseInt(strings.TrimSpace(string(limit)), 10, 64); err == nil {
-			total = min(total, int(b>>20))
-		}
-	}
-	return total
 }
