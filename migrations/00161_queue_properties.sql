@@ -1,4 +1,3 @@
--- +goose NO TRANSACTION
 -- +goose Up
 
 -- Values that are new to their issues wait with the facts of their batch, so that recording an event
@@ -7,8 +6,7 @@ alter table pending_facts add column properties bytea; -- postgres.appendPropert
 
 -- One index holds the long texts instead of two. What belongs to an issue is found by its numbers,
 -- which the other repeats for each value and so hardly stores.
-create unique index concurrently issue_properties_key on issue_properties (project_id, key, value, issue_id);
-create index concurrently issue_properties_issue on issue_properties (project_id, issue_id);
 alter table issue_properties drop constraint issue_properties_pkey;
-alter table issue_properties add constraint issue_properties_pkey primary key using index issue_properties_key;
-drop index concurrently issue_properties_value;
+drop index issue_properties_value;
+alter table issue_properties add primary key (project_id, key, value, issue_id);
+create index issue_properties_issue on issue_properties (project_id, issue_id);

@@ -1,7 +1,6 @@
--- +goose NO TRANSACTION
 -- +goose Up
 
 -- Counting a tag once more changes no indexed column: the row is updated in its page, and no index
 -- is written. Values are suggested from the newest issues, which the order of ids tells.
-create index concurrently issue_tags_newest on issue_tags (project_id, key, issue_id desc);
-drop index concurrently issue_tags_key;
+drop index issue_tags_key;
+create index issue_tags_newest on issue_tags (project_id, key, issue_id desc);
