@@ -120,8 +120,8 @@ const sqlEraseNames = `
 		delete from issue_properties where project_id = @project and (key, value) in (select distinct * from unnest(@keys::text[], @values::text[])))
 	delete from issue_tags where project_id = @project and key = 'user' and value = any(@tags::text[])`
 
-// eraseNames removes what searches could find the user by. Others with the same address are found
-// by it again once they are seen anew.
+// eraseNames removes what searches could find the user by. Another user with the same address is no
+// longer found by it either: a name that is forgotten too often beats one that stays.
 func (w *jobWork) eraseNames(ctx context.Context, n *userNames) error {
 	_, err := w.st.db.Exec(ctx, sqlEraseNames, pgx.StrictNamedArgs{"project": w.Project, "keys": n.keys, "values": n.values, "tags": n.tags})
 	return translate(err, "erase the names of a user of project %d", w.Project)
