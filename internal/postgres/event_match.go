@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tocsin-dev/tocsin/internal/event"
 	"github.com/tocsin-dev/tocsin/internal/search"
 )
 
@@ -45,6 +46,16 @@ func (e *FoundEvent) tags(key string) (list []string) {
 		if t.Key == key && t.Value != "" {
 			list = append(list, t.Value)
 		}
+	}
+	return list
+}
+
+// namedPairs are an event's properties, and the name of its user that the tag "user" stands for
+// where issues are searched.
+func namedPairs(ev *event.Event) []event.Pair {
+	list := ev.Properties()
+	if kind, name, ok := strings.Cut(ev.User.Key(), ":"); ok {
+		list = append(list, event.Pair{Key: "user." + kind, Value: name})
 	}
 	return list
 }

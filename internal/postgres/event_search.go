@@ -355,7 +355,7 @@ func (st *Store) decodeFound(ctx context.Context, list []FoundEvent) error {
 				continue
 			}
 			if ev, err := event.Decode(payloads[i]); err == nil {
-				list[at].decoded, list[at].pairs = ev, ev.Properties()
+				list[at].decoded, list[at].pairs = ev, namedPairs(ev)
 			}
 		}
 	}
