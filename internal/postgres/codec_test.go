@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,29 @@ func TestCleanCutsAtACharacter(t *testing.T) {
 	for in, want := range map[string]string{"plain": "plain", "a\x00b": "ab", "\xff": "\uFFFD", "üüüü": "üü", "12345678": "12345"} {
 		if got := clean(in, 5); got != want {
 			t.Errorf("%q: want %q, got %q", in, want, got)
+		}
+	}
+}
+
+// TestPropertiesReadWholeOrNotAtAll: what waits to be folded comes back, and nothing of it when it is damaged.
+func TestPropertiesReadWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	list := []property{
+		{issueRef: issueRef{1, 7}, Pair: event.Pair{Key: "os.name", Value: "Linux"}},
+		{issueRef: issueRef{1, 9}, Pair: event.Pair{Key: "trace", Value: "Linux"}},
+		{issueRef: issueRef{2, 9}, Pair: event.Pair{Key: "trace", Value: "b"}},
+	}
+	if got := propertiesOf(3, list); got != nil {
+		t.Errorf("of a project without any: %x", got)
+	}
+	b := propertiesOf(1, list)
+	got, err := readProperties(b)
+	if want := []issueTag{{7, "os.name", "Linux"}, {9, "trace", "Linux"}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("want %v, got %v, %v", want, got, err)
+	}
+	for n := range b {
+		if got, err := readProperties(b[:n]); err == nil || got != nil {
+			t.Errorf("the first %d bytes: %v, %v", n, got, err)
 		}
 	}
 }

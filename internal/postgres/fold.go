@@ -75,7 +75,7 @@ func foldFacts(ctx context.Context, tx pgx.Tx) (done Folded, err error) {
 		if p.Properties != nil {
 			list, err := readProperties(p.Properties)
 			if err != nil {
-				done.Damaged++
+				done.Damaged++ // what it counts is there
 			}
 			properties[p.ProjectID] = append(properties[p.ProjectID], list...)
 			entries += len(list)

@@ -100,7 +100,7 @@ func appendProperties(dst []byte, list []property) []byte {
 	return w.frame(dst)
 }
 
-// readProperties reads the stored form.
+// readProperties reads the stored form: all of it or nothing.
 func readProperties(b []byte) ([]issueTag, error) {
 	r, err := newFactsReader(b)
 	if err != nil {
@@ -110,7 +110,10 @@ func readProperties(b []byte) ([]issueTag, error) {
 	for i := range list {
 		list[i] = issueTag{r.int(), r.text(), r.text()}
 	}
-	return list, r.end()
+	if err := r.end(); err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 const sqlFoldProperties = `
