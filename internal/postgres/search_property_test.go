@@ -83,7 +83,7 @@ func TestEveryPropertyIsFoundBothWays(t *testing.T) {
 		`flags[new-cart]:true`, `flags["shade"]:teal`, "lambda.function_name:charge", "lambda.memory_limit:>128", "lambda.memory_limit:<=0.256k",
 		"contexts.lambda.timeout:30", "retries:>10", "tags[retries,number]:12", "tag.tenant:north", "tenant:[north,south]", `weird:">5 apples"`,
 		"release.version:2.1.0", "release.version:>=2.0", "release.version:2.1.*", "release.build:88", "release.build:>80",
-		"has:stack.function", "has:lambda.memory_limit", "has:trace", "has:tenant", "timesSeen:1 unhandled:true",
+		"has:stack.function", "has:user.email", "has:user.username", "has:lambda.memory_limit", "has:trace", "has:tenant", "timesSeen:1 unhandled:true",
 	} {
 		if got := w.find(t, postgres.IssueQuery{Query: query(t, q)}, ids); got != "a" {
 			t.Errorf("%s: want a, got %q", q, got)
@@ -96,7 +96,7 @@ func TestEveryPropertyIsFoundBothWays(t *testing.T) {
 		}
 	}
 	for q, want := range map[string]string{
-		"user.id:8": "b", "retries:<5": "b", "retries:>=3": "ab", "release.package:shop": "abc", "release.package:api": "", "release.stage:replaced": "",
+		"user.id:8": "b", "has:user.id": "ab", "retries:<5": "b", "retries:>=3": "ab", "release.package:shop": "abc", "release.package:api": "", "release.stage:replaced": "",
 		"release.stage:[adopted,low_adoption]": "abc", "release.version:<2": "bc", "!release.version:<2": "a", "firstRelease:latest": "a",
 		"timestamp:-24h": "abc", "timestamp:+24h": "", "detector:error": "abc", "!detector:error": "", "project.id:1": "abc", "project.id:>1": "",
 		"is:linked": "", "is:unlinked": "abc", "is:reprocessing": "", "is:for_review": "abc", "!is:for_review": "",

@@ -178,6 +178,10 @@ func (c *conditions) has(t search.Term) {
 	case "bookmarks":
 		c.andMaybe("exists (select from issue_people b where b.project_id = i.project_id and b.issue_id = i.id and b.bookmarked_at is not null)", t.Negated)
 	default:
-		c.andMaybe(c.tagExists(key)("true")+" or "+c.propertyExists(key)("true"), t.Negated)
+		some := c.tagExists(key)("true") + " or " + c.propertyExists(key)("true")
+		if kind, ok := strings.CutPrefix(key, "user."); ok { // one of them is the user's tag
+			some += " or " + c.tagExists("user")("starts_with($name, "+c.arg(kind+":")+")")
+		}
+		c.andMaybe(some, t.Negated)
 	}
 }
