@@ -21,6 +21,14 @@ func (c *conditions) propertyExists(key string) func(string) string {
 	}
 }
 
+// userExists is about the tag of users where it says a name of the kind.
+func (c *conditions) userExists(kind string) func(string) string {
+	prefix, tag := c.arg(kind+":"), c.tagExists("user")
+	return func(condition string) string {
+		return tag("starts_with($name, " + prefix + ") and (" + strings.ReplaceAll(condition, "$name", "substr($name, length("+prefix+") + 1)") + ")")
+	}
+}
+
 // named adds a term over a tag, a property or a member of a context. The last may be stored as
 // either of the former.
 func (c *conditions) named(t search.Term) {
@@ -31,11 +39,7 @@ func (c *conditions) named(t search.Term) {
 	case search.FieldProperty:
 		places = append(places, c.propertyExists(t.Tag))
 		if kind, ok := strings.CutPrefix(t.Tag, "user."); ok { // one of them is the user's tag
-			prefix := c.arg(kind + ":")
-			tag := c.tagExists("user")
-			places = append(places, func(condition string) string {
-				return tag("starts_with($name, " + prefix + ") and (" + strings.ReplaceAll(condition, "$name", "substr($name, length("+prefix+") + 1)") + ")")
-			})
+			places = append(places, c.userExists(kind))
 		} else if _, known := search.PropertyKind(t.Tag); known && !strings.HasPrefix(t.Tag, "stack.") {
 			places = append(places, c.tagExists(t.Tag))
 		}

@@ -180,7 +180,7 @@ func (c *conditions) has(t search.Term) {
 	default:
 		some := c.tagExists(key)("true") + " or " + c.propertyExists(key)("true")
 		if kind, ok := strings.CutPrefix(key, "user."); ok { // one of them is the user's tag
-			some += " or " + c.tagExists("user")("starts_with($name, "+c.arg(kind+":")+")")
+			some += " or " + c.userExists(kind)("true")
 		}
 		c.andMaybe(some, t.Negated)
 	}
